@@ -1,0 +1,1 @@
+"""The chat portal: conversations, generations and their usage."""

@@ -1,0 +1,259 @@
+"""The socket's door: parse, call the runner, send. Holds no state of any answer; a closed tab ends followings, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+from channels.exceptions import StopConsumer
+from django.conf import settings
+from django.utils import translation
+
+from chat import protocol
+from chat.access import language_of, session_key, user_of_session
+from chat.generation.runner import NotFound, Runner
+from chat.messages import sentence
+from chat.models import LanguageModel
+from chat.protocol import CloseCode, ProtocolError
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 15.0
+BAD_COMMANDS, BAD_SECONDS = 20, 10.0
+
+
+class ChatConsumer(AsyncConsumer):
+    """One socket of one tab. Its tasks (followings, commands under way, the watch) end with it."""
+
+    channel_layer_alias = None  # with a layer, every socket would die with Redis
+
+    def __init__(self, runner: Runner, sockets: Counter[int]) -> None:
+        self.runner = runner
+        self.sockets = sockets
+        self.user: dict[str, Any] | None = None
+        self.closed = False
+        self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
+        self.allowance = 2.0 * settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
+        self.allowed_at = time.monotonic()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve the socket; however that ends, its tasks are ended and awaited."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self.user is not None:
+                self.sockets[self.user["id"]] -= 1
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without the hop to Channels' shared thread that the stock one makes for every frame."""
+        if message["type"] == "websocket.receive":
+            await self.receive(message)
+        elif message["type"] == "websocket.connect":
+            await self.connect()
+        else:
+            raise StopConsumer
+
+    # Coming in ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def connect(self) -> None:
+        """Accept, then say hello, or say why not: a refused handshake could not tell the page."""
+        self.session = session_key(self.scope)
+        self.language = language_of(self.scope)
+        await self.send({"type": "websocket.accept"})
+        user = await self.runner.read(user_of_session, self.session)
+        if user is None:
+            await self.bye("log_in", CloseCode.LOG_IN)
+            return
+        self.user = user
+        self.sockets[user["id"]] += 1
+        if settings.PORTAL_USER_SOCKETS and self.sockets[user["id"]] > settings.PORTAL_USER_SOCKETS:
+            await self.bye("too_many_sockets", CloseCode.TOO_MANY_SOCKETS)
+            return
+        await self.emit(
+            protocol.Hello(
+                boot=self.runner.boot,
+                user=user,
+                limits={
+                    "running": settings.PORTAL_USER_RUNNING,
+                    "queued": settings.PORTAL_USER_QUEUED,
+                    "sockets": settings.PORTAL_USER_SOCKETS,
+                    "prompts_per_minute": settings.PORTAL_USER_PROMPTS_PER_MINUTE,
+                    "text_bytes": protocol.TEXT_BYTES,
+                    "frame_bytes": protocol.FRAME_BYTES,
+                },
+                models=await self.runner.read(_choices),
+            )
+        )
+        self.own(self.watch())
+
+    async def receive(self, message: dict[str, Any]) -> None:
+        """Read one command and start what it asks for; nothing here waits for an answer to be written."""
+        if self.closed:
+            return
+        if not self.is_allowed():
+            await self.bye("too_fast", CloseCode.TOO_FAST)
+            return
+        try:
+            command = protocol.parse(message.get("text") or "")
+        except ProtocolError as error:
+            await self.bad_command(error)
+            return
+        if not await self.is_still_logged_in():
+            return
+        match command:
+            case protocol.Send() | protocol.Regenerate():
+                self.own(self.send_prompt(command))
+            case protocol.Follow(generation, after, epoch):
+                self.follow(generation, epoch, after)
+            case protocol.Unfollow(generation):
+                self.unfollow(generation)
+            case protocol.Stop(generation):
+                self.own(self.stop(generation))
+            case protocol.Heartbeat():
+                await self.heartbeat()
+
+    def is_allowed(self) -> bool:
+        """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate."""
+        rate = settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
+        now = time.monotonic()
+        self.allowance = min(2.0 * rate, self.allowance + (now - self.allowed_at) * rate)
+        self.allowed_at = now
+        if self.allowance < 1:
+            return False
+        self.allowance -= 1
+        return True
+
+    async def bad_command(self, error: ProtocolError) -> None:
+        """Say what is wrong; nothing has changed, and the socket stays open unless there are too many of these."""
+        now = time.monotonic()
+        if len(self.bad) == BAD_COMMANDS and now - self.bad[0] < BAD_SECONDS:
+            await self.bye("too_fast", CloseCode.TOO_FAST)
+            return
+        self.bad.append(now)
+        await self.emit(protocol.Error(error.code, ref=error.ref))
+
+    async def is_still_logged_in(self) -> bool:
+        """Ask the database again: a session that ended must have no effect from now on."""
+        user = await self.runner.read(user_of_session, self.session)
+        if self.user is not None and user is not None and user["id"] == self.user["id"]:
+            return True
+        await self.bye("log_in", CloseCode.LOG_IN)
+        return False
+
+    # Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send_prompt(self, command: protocol.Send | protocol.Regenerate) -> None:
+        """Accepted or refused; what is accepted is followed from here."""
+        answer = await self.runner.send(self.user_id, command)
+        await self.emit(answer)
+        if isinstance(answer, protocol.Accepted):
+            self.follow(uuid.UUID(answer.generation), None, 0)
+
+    async def stop(self, generation: uuid.UUID) -> None:
+        """The following tells what comes of it."""
+        try:
+            await self.runner.stop(self.user_id, generation)
+        except NotFound:
+            await self.emit(protocol.Error("not_found", ref=str(generation)))
+
+    def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
+        """At most one following per generation; a new one takes the place of the old."""
+        self.unfollow(generation)
+        self.followings[generation] = self.own(self.send_following(generation, epoch, after))
+
+    def unfollow(self, generation: uuid.UUID) -> None:
+        """Send no more of it."""
+        task = self.followings.pop(generation, None)
+        if task is not None:
+            task.cancel()
+
+    async def send_following(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
+        """Send every frame as soon as the socket can take it."""
+        try:
+            async for frame in self.runner.follow(self.user_id, generation, epoch, after):
+                await self.emit(frame)
+        except NotFound:
+            await self.emit(protocol.Error("not_found", ref=str(generation)))
+        if self.followings.get(generation) is asyncio.current_task():
+            del self.followings[generation]
+
+    async def heartbeat(self) -> None:
+        """How far each followed generation is: who is behind without a frame coming follows again."""
+        heads = {str(one): head for one in self.followings if (head := self.runner.head(one)) is not None}
+        await self.emit(protocol.HeartbeatReply(heads))
+
+    async def watch(self) -> None:
+        """Every 15 s: is the session still good, and a heartbeat. When the portal is about to end: say so, once."""
+        while not self.closed:
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self.runner.draining.wait()
+            except TimeoutError:
+                if await self.is_still_logged_in():
+                    await self.heartbeat()
+            else:
+                await self.emit(protocol.Restart(round(self.runner.drain_seconds * 1000)))
+                return
+
+    # Going out ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def user_id(self) -> int:
+        """Whose socket it is; only after hello."""
+        if self.user is None:
+            raise RuntimeError("nobody is logged in on this socket")
+        return int(self.user["id"])
+
+    def own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that ends with the socket."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.disown)
+        return task
+
+    def disown(self, task: asyncio.Task[None]) -> None:
+        """It has ended; an exception that nobody expected is logged, and the socket lives on."""
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of a socket failed", exc_info=error)
+
+    async def emit(self, frame: protocol.Frame) -> None:
+        """Send one frame, with the sentence for its code in the reader's language."""
+        if self.closed:
+            return
+        if isinstance(frame, protocol.Refused | protocol.Error | protocol.Bye):
+            frame = replace(frame, message=self.worded(frame.code, {}))
+        elif isinstance(frame, protocol.Finished) and frame.code is not None:
+            frame = replace(frame, message=self.worded(frame.code, frame.parameters))
+        try:
+            await self.send({"type": "websocket.send", "text": protocol.encode(frame)})
+        except TimeoutError:  # the server's gate: this browser has not read for 30 s
+            self.closed = True
+            await self.send({"type": "websocket.close", "code": CloseCode.TOO_SLOW})
+
+    def worded(self, code: str, parameters: Any) -> str:
+        """The sentence for a code."""
+        with translation.override(self.language):
+            return sentence(code, parameters)
+
+    async def bye(self, code: str, close_code: CloseCode) -> None:
+        """Say why, and close."""
+        await self.emit(protocol.Bye(code))
+        self.closed = True
+        await self.send({"type": "websocket.close", "code": int(close_code)})
+
+
+def _choices() -> list[dict[str, Any]]:
+    return [model.as_choice() for model in LanguageModel.objects.usable()]

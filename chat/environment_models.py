@@ -1,0 +1,113 @@
+"""Keeps the providers named `environment` and `local` in step with how the portal was started.
+
+Rows that an admin made are never touched; what an admin changed on these two (labels, prompts, options) stays.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from django.db import transaction
+
+from chat.models import LanguageModel, Provider
+from chat.providers.base import ProviderError
+from chat.providers import list_models
+
+ENVIRONMENT = "environment"
+LOCAL = "local"
+LOCAL_MODEL = "SmolLM2-135M-Instruct"
+LAST_ENVIRONMENT_POSITION = 99  # an admin's models begin at 100
+LOCAL_POSITION = 1000  # whatever else there is makes the better default
+
+
+def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str]) -> list[str]:
+    """Create or update the provider `environment`, with the models `names` or else those its upstream lists.
+
+    Returns warnings, one sentence each. No address means that the environment names no upstream (any more): then the
+    provider is disabled, since its key was meant for the earlier start only. The local model makes room for it.
+    """
+    if not base_url:
+        gone = Provider.objects.filter(name=ENVIRONMENT, enabled=True).update(enabled=False)
+        return ["OPENAI_API_KEY and OPENAI_BASE_URL are gone: the provider 'environment' is disabled."] if gone else []
+    warnings = []
+    listed: list[str] | None = list(names)
+    if not names:
+        try:
+            listed = list_models(base_url, api_key, timeout=5.0)
+        except ProviderError as error:
+            listed = None
+            warnings.append(f"{base_url}/models gave no list ({error.code}). Set OPENAI_MODEL to the name of a model.")
+        else:
+            if not listed:
+                warnings.append(f"{base_url}/models lists no model. Set OPENAI_MODEL to the name of one.")
+    with transaction.atomic():
+        disable_local_provider()
+        provider = Provider.objects.filter(name=ENVIRONMENT).first() or Provider(name=ENVIRONMENT)
+        provider.base_url = base_url
+        provider.auth = Provider.Auth.BEARER if api_key else Provider.Auth.NONE
+        provider.private_network = is_private(base_url)
+        provider.enabled = True
+        provider.set_credentials(api_key)
+        provider.save()
+        if listed is not None:
+            _offer(provider, listed)
+    return warnings
+
+
+def sync_local_provider(base_url: str, api_key: str) -> None:
+    """Point the provider `local` at the built-in model, whose port and key are new at every start."""
+    with transaction.atomic():
+        provider = Provider.objects.filter(name=LOCAL).first() or Provider(name=LOCAL, max_parallel=2)
+        provider.kind = "local"
+        provider.base_url = base_url
+        provider.auth = Provider.Auth.BEARER
+        provider.private_network = True
+        provider.enabled = True
+        provider.set_credentials(api_key)
+        provider.save()
+        LanguageModel.objects.get_or_create(
+            provider=provider,
+            name=LOCAL_MODEL,
+            defaults={
+                "label": "SmolLM2 135M (built in)",
+                "context_window": 2048,
+                # A model this small wanders off at any other temperature.
+                "default_options": {"temperature": 0},
+                "system_prompt": "You are a helpful assistant. Answer briefly.",
+                "position": LOCAL_POSITION,
+            },
+        )
+
+
+def disable_local_provider() -> None:
+    """Nobody may choose the built-in model while it does not run."""
+    Provider.objects.filter(name=LOCAL, enabled=True).update(enabled=False)
+
+
+def _offer(provider: Provider, names: Sequence[str]) -> None:
+    """These models and no others, in this order. Gone ones are kept, disabled: conversations refer to them."""
+    provider.models.exclude(name__in=names).update(enabled=False)
+    for position, name in enumerate(dict.fromkeys(names)):
+        LanguageModel.objects.update_or_create(
+            provider=provider,
+            name=name,
+            defaults={"position": min(position, LAST_ENVIRONMENT_POSITION), "enabled": True},
+        )
+
+
+def is_private(url: str) -> bool:
+    """Whether the address needs the mark `private_network`: plain http, this machine, or a private network.
+
+    Whoever starts the process chose the address, so it gets the mark without being asked; an admin has to set it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return True
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(not ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_global for address in found)

@@ -1,0 +1,206 @@
+"""What a prompt becomes in the database: one transaction that holds prompt, key, generation and open usage record.
+
+Everything here runs in the writer's thread, inside its transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from chat.models import Conversation, Generation, LanguageModel, Message, UsageRecord
+from chat.models.conversation import title_from
+from chat.protocol import TEXT_BYTES, Regenerate, Send
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A stored prompt, new or known by its key."""
+
+    conversation: uuid.UUID
+    user_message: uuid.UUID
+    assistant_message: uuid.UUID
+    generation: uuid.UUID
+    state: str
+    duplicate: bool
+    usage_record: int
+    provider: int | None
+    provider_slots: int
+    """Answers that the provider writes at once; 0 = no limit."""
+    waits_for: uuid.UUID | None
+    """The generation that still writes the answer before this prompt."""
+
+
+class Refusal(Exception):
+    """The prompt is not taken. `code` is one of protocol.REFUSALS."""
+
+    def __init__(self, code: str, retry_after_ms: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after_ms = retry_after_ms
+
+
+def accept(user_id: int, command: Send | Regenerate) -> Admitted:
+    """Store the command as a queued generation, or find the one that its key made before. Raises Refusal.
+
+    The key is looked up before any limit, so that sending again is never refused for being too much.
+    """
+    request_hash = hash_of(command)
+    known = Generation.objects.owned_by(user_id).filter(key=command.key).select_related("message", "model__provider", "usage").first()
+    if known is not None:
+        if known.request_hash != request_hash:
+            raise Refusal("idempotency_mismatch")
+        return _admitted(known, duplicate=True)
+    if isinstance(command, Send):
+        _check_text(command.text)
+    _check_limits(user_id)
+    prompt = _stored_prompt(user_id, command) if isinstance(command, Send) else _repeated_prompt(user_id, command)
+    return _admitted(_queue(user_id, command, prompt, request_hash), duplicate=False)
+
+
+def hash_of(command: Send | Regenerate) -> str:
+    """What makes two commands with one key the same: everything but the key."""
+    content = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in asdict(command).items()}
+    del content["key"]
+    return hashlib.sha256(json.dumps([command.type, content], sort_keys=True).encode()).hexdigest()
+
+
+def _check_text(text: str) -> None:
+    if not text.strip():
+        raise Refusal("empty")
+    if len(text) > TEXT_BYTES or len(text.encode()) > TEXT_BYTES:
+        raise Refusal("too_long")
+
+
+def _check_limits(user_id: int) -> None:
+    """The user's own limits; 0 = none. A new one counts as running at once when a slot is free."""
+    now = timezone.now()
+    running, queued = settings.PORTAL_USER_RUNNING, settings.PORTAL_USER_QUEUED
+    if running and queued and Generation.objects.owned_by(user_id).unfinished().count() >= running + queued:
+        raise Refusal("limit_user")
+    per_minute = settings.PORTAL_USER_PROMPTS_PER_MINUTE
+    recent = Generation.objects.owned_by(user_id).filter(created_at__gt=now - timedelta(minutes=1))
+    if per_minute and recent.count() >= per_minute:
+        raise Refusal("rate_limited", _until_one_leaves(user_id, now, per_minute))
+
+
+def _until_one_leaves(user_id: int, now: datetime, per_minute: int) -> int:
+    """Milliseconds until the minute holds fewer than `per_minute` prompts."""
+    times = Generation.objects.owned_by(user_id).order_by("-created_at").values_list("created_at", flat=True)
+    leaves = times[per_minute - 1] + timedelta(minutes=1)
+    return max(1, round((leaves - now).total_seconds() * 1000))
+
+
+def _stored_prompt(user_id: int, command: Send) -> Message:
+    if command.conversation is None:
+        if command.parent is not None:
+            raise Refusal("not_found")
+        conversation = Conversation.objects.create(owner_id=user_id, title=title_from(command.text))
+        parent = None
+    else:
+        found = Conversation.objects.owned_by(user_id).filter(pk=command.conversation).first()
+        if found is None:
+            raise Refusal("not_found")
+        conversation = found
+        parent = _parent(conversation, command.parent)
+    return Message.objects.create(
+        conversation=conversation, parent=parent, role=Message.Role.USER, content=command.text
+    )
+
+
+def _parent(conversation: Conversation, chosen: uuid.UUID | None) -> Message | None:
+    """The answer that the prompt follows: the chosen one, else the end of the newest branch."""
+    if chosen is not None:
+        parent = conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).first()
+        if parent is None:
+            raise Refusal("not_found")
+        return parent
+    branch = conversation.latest_branch()
+    return branch[-1] if branch else None
+
+
+def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
+    message = Message.objects.owned_by(user_id).filter(pk=command.message).select_related("parent").first()
+    if message is not None and message.role == Message.Role.ASSISTANT:
+        message = message.parent
+    if message is None or message.role != Message.Role.USER:
+        raise Refusal("not_found")
+    return message
+
+
+def _choose_model(chosen: str | None, conversation: Conversation) -> LanguageModel:
+    """The chosen model, else the conversation's, else the portal's default."""
+    usable = {str(model.pk): model for model in LanguageModel.objects.usable()}
+    if not usable:
+        raise Refusal("no_model")
+    if chosen is not None:
+        if chosen not in usable:
+            raise Refusal("unknown_model")
+        return usable[chosen]
+    if str(conversation.model_id) in usable:
+        return usable[str(conversation.model_id)]
+    return next(iter(usable.values()))
+
+
+def _queue(user_id: int, command: Send | Regenerate, prompt: Message, request_hash: str) -> Generation:
+    conversation = prompt.conversation
+    model = _choose_model(command.model, conversation)
+    user = get_user_model().objects.get(pk=user_id)
+    now = timezone.now()
+    answer = Message.objects.create(
+        conversation=conversation,
+        parent=prompt,
+        role=Message.Role.ASSISTANT,
+        created_at=max(now, prompt.created_at + timedelta(microseconds=1)),
+    )
+    generation = Generation.objects.create(
+        user=user,
+        message=answer,
+        model=model,
+        options=command.options or {},
+        key=command.key,
+        request_hash=request_hash,
+        created_at=now,
+    )
+    UsageRecord.objects.create(
+        generation=generation,
+        user=user,
+        user_name=user.get_username(),
+        provider=model.provider,
+        provider_name=model.provider.name,
+        model=model,
+        model_name=model.name,
+        created_at=now,
+    )
+    Conversation.objects.filter(pk=conversation.pk).update(model=model, updated_at=now)
+    return generation
+
+
+def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
+    answer = generation.message
+    provider = generation.model.provider if generation.model else None
+    before = Generation.objects.unfinished().filter(message__children=answer.parent_id).first()
+    return Admitted(
+        conversation=answer.conversation_id,
+        user_message=answer.parent_id,
+        assistant_message=answer.pk,
+        generation=generation.pk,
+        state=generation.state,
+        duplicate=duplicate,
+        usage_record=generation.usage.pk,
+        provider=provider.pk if provider else None,
+        provider_slots=provider.max_parallel if provider else 0,
+        waits_for=before.pk if before else None,
+    )
+
+
+def queued_admissions() -> list[tuple[int, Admitted]]:
+    """Every queued generation with its user's id, oldest first: what a new process takes up again."""
+    queued = Generation.objects.filter(state="queued").select_related("message", "model__provider", "usage").order_by("created_at")
+    return [(generation.user_id, _admitted(generation, duplicate=False)) for generation in queued]

@@ -1,0 +1,164 @@
+"""One append-only log per running generation: the truth about its text, in memory.
+
+A follower holds one integer, its `seq`, and pulls everything after it whenever its socket can take it. So a slow
+follower costs nothing, a fast one gets every delta by itself, and coalescing comes from back-pressure alone.
+All methods run on the event loop; none of them awaits, so a snapshot and the place it stands at are one moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from chat.protocol import DELTA_BYTES, Delta, Finished, Frame, Snapshot, Status
+
+PIECE_CHARACTERS = DELTA_BYTES // 4
+"""A longer upstream delta is stored as several, so that none exceeds a frame's 64 KiB however its text is encoded."""
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """What a checkpoint writes of one log: the deltas (prev, seq]."""
+
+    generation: uuid.UUID
+    prev: int
+    seq: int
+    text: str
+    reasoning: str
+    at_ms: int
+    """Milliseconds after the request."""
+
+
+class Log:
+    """The text of one generation as it comes, and where it stands."""
+
+    def __init__(self, generation: uuid.UUID, owner_id: int, epoch: str) -> None:
+        self.generation = generation
+        self.owner_id = owner_id
+        self.epoch = epoch
+        self.saved = 0
+        self.closing = False
+        """Set when the end is on its way to the writer: from then on no checkpoint may follow it."""
+        self.final: Finished | None = None
+        self.status = Status(generation=str(generation), state="queued", phase="queued")
+        self._status_version = 0
+        self._texts: list[str] = []
+        self._reasonings: list[str] = []
+        self._listeners: set[asyncio.Event] = set()
+        self.bytes = 0
+
+    @property
+    def seq(self) -> int:
+        """How many deltas there are."""
+        return len(self._texts)
+
+    @property
+    def text(self) -> str:
+        """The whole content so far."""
+        return "".join(self._texts)
+
+    @property
+    def reasoning(self) -> str:
+        """The whole reasoning so far."""
+        return "".join(self._reasonings)
+
+    def append(self, text: str, reasoning: str) -> None:
+        """Add one upstream delta; at least one of the two must be non-empty."""
+        if len(text) + len(reasoning) <= PIECE_CHARACTERS:
+            self._add(text, reasoning)
+        else:
+            for at in range(0, len(reasoning), PIECE_CHARACTERS):
+                self._add("", reasoning[at : at + PIECE_CHARACTERS])
+            for at in range(0, len(text), PIECE_CHARACTERS):
+                self._add(text[at : at + PIECE_CHARACTERS], "")
+        self._wake()
+
+    def _add(self, text: str, reasoning: str) -> None:
+        self._texts.append(text)
+        self._reasonings.append(reasoning)
+        self.bytes += _utf8_length(text) + _utf8_length(reasoning)
+
+    def tell(self, status: Status) -> None:
+        """Say where it stands; followers get it when it differs."""
+        if status != self.status:
+            self.status = status
+            self._status_version += 1
+            self._wake()
+
+    def end(self, finished: Finished) -> None:
+        """Nothing comes after this; called once, when the end is stored."""
+        self.final = finished
+        self._wake()
+
+    def snapshot(self) -> Snapshot:
+        """Everything so far."""
+        state = self.final.state if self.final else self.status.state
+        return Snapshot(str(self.generation), self.epoch, self.seq, self.text, self.reasoning, state)
+
+    def since(self, prev: int) -> Delta:
+        """What comes after `prev`, at most 64 KiB of it; there must be something."""
+        upto, size = prev, 0
+        while upto < self.seq:
+            size += _utf8_length(self._texts[upto]) + _utf8_length(self._reasonings[upto])
+            if size > DELTA_BYTES and upto > prev:
+                break
+            upto += 1
+        text = "".join(self._texts[prev:upto])
+        reasoning = "".join(self._reasonings[prev:upto])
+        absent: dict[str, str] = {}
+        if text:
+            absent["text"] = text
+        if reasoning:
+            absent["reasoning"] = reasoning
+        return Delta(str(self.generation), prev, upto, **absent)
+
+    def unsaved(self, at_ms: int) -> Unsaved | None:
+        """What no checkpoint has stored yet; None when there is nothing or the end is on its way."""
+        if self.closing or self.saved == self.seq:
+            return None
+        return Unsaved(
+            self.generation,
+            self.saved,
+            self.seq,
+            "".join(self._texts[self.saved :]),
+            "".join(self._reasonings[self.saved :]),
+            at_ms,
+        )
+
+    async def follow(self, epoch: str | None, after: int) -> AsyncIterator[Frame]:
+        """The frames of one following: a snapshot unless `epoch` and `after` fit, the present status, deltas, the end."""
+        event = asyncio.Event()
+        self._listeners.add(event)
+        try:
+            told = -1
+            if epoch == self.epoch and 0 <= after <= self.seq:
+                place = after
+            else:
+                place = self.seq
+                yield self.snapshot()
+            while True:
+                if self.final is None and told != self._status_version:
+                    told = self._status_version
+                    yield self.status
+                elif self.seq > place:
+                    delta = self.since(place)
+                    place = delta.seq
+                    yield delta
+                elif self.final is not None:
+                    yield self.final
+                    return
+                else:
+                    event.clear()
+                    await event.wait()
+        finally:
+            self._listeners.discard(event)
+
+    def _wake(self) -> None:
+        for event in self._listeners:
+            event.set()
+
+
+def _utf8_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

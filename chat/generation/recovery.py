@@ -1,0 +1,99 @@
+"""One process writes: the lock on the data directory. And what a dead one left behind: the boot sweep."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+from django.db import transaction
+
+from chat.generation import store
+from chat.models import Generation, State
+from chat.timing import Timing
+
+logger = logging.getLogger(__name__)
+
+LOCK_NAME = "portal.lock"
+
+
+class DataDirectoryBusy(Exception):
+    """Another portal runs on this data directory."""
+
+
+class DataDirectoryLock:
+    """An exclusive lock on the data directory; the kernel frees it with the process, however that ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOCK_NAME
+        self._file: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises DataDirectoryBusy when another process holds it."""
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
+            os.close(file)
+            raise DataDirectoryBusy(
+                f"another portal (process {holder or 'unknown'}) runs on the data directory {self._path.parent}"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, str(os.getpid()).encode(), 0)
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back. Harmless when it is not held."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def sweep() -> int:
+    """Give every generation that the last process left running its end; returns how many there were.
+
+    The lock proves that nobody else writes them. What was stopping becomes stopped, what was running interrupted; the
+    queued ones stay, since nothing of them was sent (the runner takes them up).
+    """
+    left = Generation.objects.filter(state__in=(State.RUNNING, State.STOPPING)).select_related(
+        "message__conversation", "model", "usage"
+    )
+    count = 0
+    for generation in left:
+        with transaction.atomic():
+            store.finish(_end_of(generation))
+        count += 1
+    if count:
+        logger.warning("%d answers of the last process were cut; what had arrived is kept", count)
+    return count
+
+
+def _end_of(generation: Generation) -> store.End:
+    segments = list(generation.segments.all())
+    seq, text, reasoning = store.fold(segments)
+    record = generation.usage
+    stopped = generation.state == State.STOPPING
+    return store.End(
+        generation=generation.pk,
+        usage_record=record.pk,
+        state=State.STOPPED if stopped else State.INTERRUPTED,
+        text=text,
+        reasoning=reasoning,
+        deltas=seq,
+        finish_reason=generation.finish_reason,
+        code=None if stopped else "server_restarted",
+        usage=_usage_of(generation, text, reasoning) if seq else store.Usage(),
+        timing=Timing(record.ttft_ms, segments[-1].at_ms if segments else None, deltas=seq),
+        attempts=max(record.attempts, 1),
+        turns_left_out=generation.turns_left_out,
+    )
+
+
+def _usage_of(generation: Generation, text: str, reasoning: str) -> store.Usage:
+    """Our count of what was sent and what had come; unknown when the model's row is gone."""
+    try:
+        return store.count_usage(store.asked_of(generation.pk), text, reasoning)
+    except store.Unusable:
+        return store.Usage()

@@ -1,0 +1,300 @@
+"""One run: from a queued generation to its stored end. The only translator of upstream's events into our log, and the
+only place that catches ProviderError. Owned and cancelled by the runner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Container
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Protocol
+
+from django.db import DatabaseError
+
+from chat.generation import store
+from chat.generation.accept import Admitted
+from chat.generation.failpoint import reach
+from chat.generation.log import Log
+from chat.models import CredentialsUnreadable, State
+from chat.protocol import ABSENT, SNAPSHOT_BYTES, Status
+from chat.providers import retry
+from chat.providers.base import (
+    Adapter,
+    Endpoint,
+    Event,
+    Finished,
+    ModelNamed,
+    ProviderError,
+    ResponseStarted,
+    TextDelta,
+    UsageReported,
+    Warned,
+)
+from chat.timing import Clock, Stopwatch
+
+logger = logging.getLogger(__name__)
+
+FINISH_WAIT = (0.1, 2.0)
+"""Seconds between tries to store an end: the first wait, doubled up to the second."""
+
+ENDS_WITHOUT_TEXT = ("length", "content_filter", "tool_calls")
+"""Reasons for which an answer without any text is no failure: asking again would bring the same."""
+
+
+class Gone(Exception):
+    """The generation was deleted before it began."""
+
+
+class House(Protocol):
+    """What a run needs of the runner."""
+
+    clock: Clock
+
+    async def write(self, work: Callable[[], Any]) -> Any:
+        """Run in the writer's transaction."""
+
+    async def read(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run in a reader thread."""
+
+    async def adapter(self, provider: int, endpoint: Endpoint) -> Adapter:
+        """The adapter of a provider."""
+
+    def checkpoint_soon(self, run: Run) -> None:
+        """Store what there is without waiting for the next round."""
+
+
+class Run:
+    """Writes one answer. `stop_requested` tells why its task is cancelled: by its owner, or because the portal ends."""
+
+
+    def __init__(self, house: House, admitted: Admitted, log: Log) -> None:
+        self.admitted = admitted
+        self.log = log
+        self.stop_requested = self.cancelled = False
+        self.over = False
+        """Nothing more comes from upstream: from here on a cancel would hit the storing of the end."""
+        self.finish_reason: str | None = None
+        self.watch = Stopwatch(house.clock)
+        self._house = house
+        self._inputs: store.Inputs | None = None
+        self._reported: UsageReported | None = None
+        self._started = self._sent = False
+        self._tries = 0
+        self._request_id = self._response_model = ""
+        self._first_words = True
+
+    async def write_answer(self) -> store.End:
+        """Ask, retry, append what comes; returns how it ended. Never raises but for CancelledError of a second cancel."""
+        state, code, parameters = State.COMPLETED, None, {}
+        try:
+            await self._answer()
+        except asyncio.CancelledError:
+            state, code = (State.STOPPED, None) if self.stop_requested else (State.INTERRUPTED, "server_shutdown")
+        except Gone:
+            state = State.STOPPED
+        except ProviderError as error:
+            state, code, parameters = State.FAILED, error.code, _parameters(error)
+            logger.info("generation %s failed: %s %s", self.log.generation, error.code, error.reason)
+        except Exception:
+            state, code = State.FAILED, "internal"
+            logger.exception("generation %s failed", self.log.generation)
+        self.over = True
+        return store.End(
+            generation=self.log.generation,
+            usage_record=self.admitted.usage_record,
+            state=state,
+            text=self.log.text,
+            reasoning=self.log.reasoning,
+            deltas=self.log.seq,
+            finish_reason=self.finish_reason,
+            code=code,
+            parameters=parameters,
+            usage=await self._usage(state),
+            timing=self.watch.timing(),
+            attempts=self._tries,
+            response_model=self._response_model,
+            upstream_request_id=self._request_id,
+            turns_left_out=self._turns_left_out,
+        )
+
+    def progress(self, told: Container[uuid.UUID]) -> store.Progress | None:
+        """What a checkpoint has to store now; None when nothing. `told`: whose finish_reason is stored already."""
+        if self.log.closing:
+            return None
+        unsaved = self.log.unsaved(self.watch.elapsed_ms())
+        if unsaved is None and (self.finish_reason is None or self.log.generation in told):
+            return None
+        return store.Progress(
+            unsaved, self.log.generation, self.watch.timing(), self.finish_reason, self.admitted.usage_record
+        )
+
+    async def _answer(self) -> None:
+        self._tell("connecting")
+        if not await self._house.write(lambda: store.begin(self.log.generation)):
+            raise Gone
+        try:
+            self._inputs = await self._house.read(store.inputs, self.log.generation)
+        except store.Unusable:
+            raise ProviderError("upstream_not_found", permanent=True) from None
+        except CredentialsUnreadable as error:
+            logger.error("no key of PORTAL_KEYRING opens the credentials of provider %s", error)
+            raise ProviderError("upstream_auth", permanent=True) from error
+        self._tell("connecting")
+        total = self._inputs.endpoint.limits.total
+        try:
+            async with asyncio.timeout(total) as limit:
+                await self._attempts(self._inputs)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise ProviderError("answer_too_long", permanent=True, reason=f"{total:g} s") from None
+
+    async def _attempts(self, inputs: store.Inputs) -> None:
+        """Send, and send again while nothing was delivered and it may help (PROMISES 3.1.6)."""
+        began = self._house.clock()
+        while True:
+            self._tries += 1
+            try:
+                await self._attempt(inputs)
+                return
+            except ProviderError as error:
+                spent = self._house.clock() - began
+                wait = None if self.log.seq else retry.delay(error, self._tries, spent, random.random)
+                if wait is None or self._tries > inputs.max_retries:
+                    raise
+                logger.info("generation %s: %s, again in %.2f s", self.log.generation, error.code, wait)
+                self._tell("retrying", attempt=self._tries + 1, wait_ms=round(wait * 1000))
+                await asyncio.sleep(wait)
+                self._tell("connecting", attempt=self._tries + 1)
+
+    async def _attempt(self, inputs: store.Inputs) -> None:
+        self.watch = Stopwatch(self._house.clock)
+        self._reported = self.finish_reason = None
+        adapter = await self._house.adapter(inputs.provider, inputs.endpoint)
+        async with aclosing(adapter.stream(inputs.asked.request, self)) as events:  # type: ignore[type-var]
+            async for event in events:
+                self._take(event)
+        if not self.log.seq and self.finish_reason not in ENDS_WITHOUT_TEXT:
+            raise ProviderError("answer_empty", permanent=False, max_tries=2)
+
+    # The adapter's probe ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def started(self) -> None:
+        """The request is handed to the HTTP client."""
+        self._started, self._sent = True, False
+        self.watch.started()
+
+    def sent(self) -> None:
+        """The whole request has left."""
+        self._sent = True
+        if not self.log.seq:
+            self._tell("waiting", **self._attempt_number())
+
+    def received(self) -> None:
+        """Bytes of the answer were read."""
+        self.watch.received()
+
+    # Events ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case TextDelta(text, reasoning):
+                self._append(text, reasoning)
+            case Finished(reason):
+                first = self.finish_reason is None
+                self.finish_reason = reason
+                if first:
+                    self._house.checkpoint_soon(self)
+            case UsageReported():
+                self._reported = event
+            case ResponseStarted(request_id):
+                self._request_id = request_id
+            case ModelNamed(model):
+                self._response_model = model
+            case Warned(what):
+                logger.warning("generation %s: upstream sent something odd: %s", self.log.generation, what)
+
+    def _append(self, text: str, reasoning: str) -> None:
+        if self.log.bytes + (len(text) + len(reasoning)) * 4 > SNAPSHOT_BYTES:  # near the limit: look closely
+            new = len(text.encode()) + len(reasoning.encode())
+            if self.log.bytes + new > SNAPSHOT_BYTES:
+                raise ProviderError("answer_too_long", permanent=True, reason=f"{SNAPSHOT_BYTES // 1024} KiB")
+        self.watch.delta()
+        if self._first_words:
+            self._first_words = False
+            self._tell("writing")
+        self.log.append(text, reasoning)
+
+    @property
+    def _turns_left_out(self) -> int:
+        return self._inputs.asked.turns_left_out if self._inputs else 0
+
+    def _attempt_number(self) -> dict[str, int]:
+        return {"attempt": self._tries} if self._tries > 1 else {}
+
+    def _tell(self, phase: str, **details: int) -> None:
+        state = "stopping" if self.stop_requested else "running"
+        left_out = self._turns_left_out or ABSENT
+        self.log.tell(Status(str(self.log.generation), state, phase, turns_left_out=left_out, **details))
+
+    def tell_stopping(self) -> None:
+        """Show that the owner's stop is under way."""
+        self.log.tell(replace(self.log.status, state="stopping"))
+
+    # The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _usage(self, state: State) -> store.Usage:
+        """Reported by upstream, else counted; zeros when nothing reached the model; unknown when we cannot tell."""
+        if self._reported is not None:
+            return store.Usage(
+                self._reported.prompt_tokens,
+                self._reported.completion_tokens,
+                self._reported.total_tokens,
+                self._reported.reasoning_tokens,
+                self._reported.cached_tokens,
+                source="reported",
+            )
+        if self._inputs is None or not self._started:
+            return store.NOTHING_SENT
+        if not self.log.seq and state != State.COMPLETED:
+            if state == State.FAILED:
+                return store.NOTHING_SENT
+            if not self._sent:
+                return store.Usage()  # cut before we know whether it was sent
+        try:
+            counted: store.Usage = await self._house.read(
+                store.count_usage, self._inputs.asked, self.log.text, self.log.reasoning
+            )
+        except Exception:
+            logger.exception("the tokens of generation %s could not be counted", self.log.generation)
+            return store.Usage()
+        return counted
+
+
+def _parameters(error: ProviderError) -> dict[str, Any]:
+    """What the sentence for a code may name."""
+    parameters: dict[str, Any] = {}
+    if error.reason:
+        parameters["reason"] = error.reason
+    if error.retry_after is not None and error.retry_after < float("inf"):
+        parameters["retry_after"] = round(error.retry_after, 1)
+    return parameters
+
+
+async def store_end(write: Callable[[Callable[[], Any]], Awaitable[Any]], end: store.End) -> None:
+    """Store an end, again and again until the database takes it; the text is on people's screens already."""
+    wait, longest = FINISH_WAIT
+    while True:
+        try:
+            await write(lambda: store.finish(end))
+        except DatabaseError as error:
+            logger.warning("the end of generation %s is not stored yet: %s", end.generation, error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, longest)
+        else:
+            reach("after_finish_commit")
+            return

@@ -1,0 +1,342 @@
+"""The runner: one per process. Owns every task, every log and every adapter; says who may run next.
+
+A generation belongs to the process, never to a socket. All methods run on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from chat import providers
+from chat.generation import store
+from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
+from chat.generation.failpoint import reach
+from chat.generation.log import Log
+from chat.generation.queue import Entry, Queue
+from chat.generation.run import Run, store_end
+from chat.generation.writer import Readers, Writer
+from chat.models import Provider, State
+from chat.protocol import ABSENT, Accepted, Frame, Refused, Regenerate, Send, Status
+from chat.providers.base import Adapter, Endpoint
+from chat.timing import Clock
+from chat.tokens import load_tables
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SECONDS = 0.25
+ACCEPT_SECONDS = 5.0
+QUEUE_SECONDS = 600.0
+LOG_SECONDS = 60.0
+FOLLOW_AGAIN_SECONDS = 0.05
+CLOSE_SECONDS = 1.5
+
+
+class NotFound(Exception):
+    """No such generation, or another user's."""
+
+
+class Runner:
+    """Accepts prompts, runs and stops generations, and lets anybody of their owner's sockets follow them."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.boot = uuid.uuid4().hex
+        self.draining = asyncio.Event()
+        self.drain_seconds = 0.0
+        self._hurry = asyncio.Event()
+        self._writer = Writer()
+        self._readers = Readers()
+        self._queue = Queue(settings.PORTAL_USER_RUNNING)
+        self._logs: dict[uuid.UUID, Log] = {}
+        self._runs: dict[uuid.UUID, tuple[Run, asyncio.Task[None]]] = {}
+        self._adapters: dict[int, tuple[Endpoint, Adapter]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._checkpoint_now = asyncio.Event()
+
+    # Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Start the writer's thread; the caller holds the lock of the data directory and has swept."""
+        self._writer.open()
+
+    async def start(self) -> None:
+        """Take up what was queued, and begin to write checkpoints."""
+        self._own(self._write_checkpoints(), "checkpoints")
+        self._own(self._end_waiting_in_vain(), "queue deadlines")
+        for user_id, admitted in await self._readers.read(queued_admissions):
+            self._enqueue(user_id, admitted)
+        self._own(self._readers.read(load_tables), "token tables")
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing new, let running answers end for `seconds`, then cancel them; each is stored. Queued ones stay."""
+        self.drain_seconds = seconds
+        self.draining.set()
+        running = [task for _, task in self._runs.values()]
+        if running:
+            hurried = asyncio.ensure_future(self._hurry.wait())
+            everything = asyncio.gather(*running, return_exceptions=True)
+            await asyncio.wait((hurried, everything), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            hurried.cancel()
+            for run, task in list(self._runs.values()):
+                self._cancel(run, task)
+            await asyncio.wait((everything,), timeout=CLOSE_SECONDS)
+
+    def hurry(self) -> None:
+        """End the waiting of `drain`."""
+        self._hurry.set()
+
+    async def close(self) -> None:
+        """Close all connections and threads."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _, adapter in self._adapters.values():
+            await adapter.aclose()
+        self._adapters.clear()
+        await asyncio.get_running_loop().run_in_executor(None, self.close_now)
+
+    def close_now(self) -> None:
+        """End the threads without a loop. Harmless after `close`."""
+        self._writer.close()
+        self._readers.close()
+
+    def _own(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._disown)
+        return task
+
+    def _disown(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("%s ended", task.get_name(), exc_info=error)
+
+    # What a run needs ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def write(self, work: Callable[[], Any]) -> Any:
+        """Run `work` in the writer's transaction."""
+        return await self._writer.write(work)
+
+    async def read(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run `work(*args)` in a reader thread."""
+        return await self._readers.read(work, *args)
+
+    async def adapter(self, provider: int, endpoint: Endpoint) -> Adapter:
+        """The provider's adapter; a new one when its row has changed (the old one ends with its last answer)."""
+        known = self._adapters.get(provider)
+        if known is not None and known[0] == endpoint:
+            return known[1]
+        adapter = providers.build(replace(endpoint, remember=lambda field: self._remember(provider, field)))
+        self._adapters[provider] = (endpoint, adapter)
+        if known is not None:
+            self._own(self._close_when_idle(provider, known[1]), "closing an adapter")
+        return adapter
+
+    def checkpoint_soon(self, run: Run) -> None:
+        """Store what there is without waiting for the next round."""
+        self._checkpoint_now.set()
+
+    def _remember(self, provider: int, field: str) -> None:
+        """Upstream refused a field of the request: don't send it again."""
+        change = {"asks_usage": False} if field == "stream_options" else {"max_tokens_field": "max_completion_tokens"}
+        logger.info("provider %d does not take %s; it is not sent any more", provider, field)
+        self._own(self._writer.write(lambda: Provider.objects.filter(pk=provider).update(**change)), "remembering")
+
+    async def _close_when_idle(self, provider: int, adapter: Adapter) -> None:
+        running = [task for run, task in self._runs.values() if run.admitted.provider == provider]
+        if running:
+            await asyncio.wait(running)
+        await adapter.aclose()
+
+    # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send(self, user_id: int, command: Send | Regenerate) -> Accepted | Refused:
+        """Store a prompt and queue its answer; the answer to the command.
+
+        The work goes on when the caller is cancelled: a prompt that is committed is answered.
+        """
+        key = str(command.key)
+        if self.draining.is_set():
+            return Refused(key, "server_restarting")
+        task = self._own(self._accept(user_id, command), "accept")
+        try:
+            async with asyncio.timeout(ACCEPT_SECONDS):
+                admitted = await asyncio.shield(task)
+        except TimeoutError:
+            return Refused(key, "busy_try_again", retry_after_ms=1000)
+        if isinstance(admitted, Refused):
+            return admitted
+        log = self._logs.get(admitted.generation)
+        state = admitted.state if log is None else log.final.state if log.final else log.status.state
+        return Accepted(
+            key,
+            str(admitted.conversation),
+            str(admitted.user_message),
+            str(admitted.assistant_message),
+            str(admitted.generation),
+            state,
+            admitted.duplicate,
+        )
+
+    async def _accept(self, user_id: int, command: Send | Regenerate) -> Admitted | Refused:
+        key = str(command.key)
+        try:
+            admitted = await self._writer.write(lambda: accept(user_id, command))
+        except Refusal as refusal:
+            return Refused(key, refusal.code, retry_after_ms=refusal.retry_after_ms or ABSENT)
+        except DatabaseError as error:
+            logger.warning("a prompt was not stored: %s", error)
+            full = "full" in str(error)
+            return Refused(key, "storage_full" if full else "busy_try_again", retry_after_ms=5000 if full else 1000)
+        reach("after_accept_commit")
+        if not admitted.duplicate:
+            self._enqueue(user_id, admitted)
+        return admitted
+
+    def _enqueue(self, user_id: int, admitted: Admitted) -> None:
+        """Give it a log and a place in the queue; it may start at once."""
+        log = Log(admitted.generation, user_id, self.boot)
+        self._logs[admitted.generation] = log
+        self._queue.add(Entry(user_id, admitted, self.clock() + QUEUE_SECONDS))
+        self._start_what_may()
+
+    def _start_what_may(self) -> None:
+        if self.draining.is_set():
+            return
+        while (entry := self._queue.take(self._runs)) is not None:
+            run = Run(self, entry.admitted, self._logs[entry.admitted.generation])
+            task = self._own(self._run(run), f"generation {entry.admitted.generation}")
+            self._runs[entry.admitted.generation] = (run, task)
+        for generation, position in self._queue.positions():
+            self._logs[generation].tell(Status(str(generation), "queued", "queued", position=position))
+
+    async def _run(self, run: Run) -> None:
+        """The task of one generation: write the answer, store its end, tell its followers, make room."""
+        try:
+            end = await run.write_answer()
+            await self._finish(run.log, end)
+        finally:
+            self._runs.pop(run.log.generation, None)
+            self._queue.done(run.admitted.generation)
+            self._start_what_may()
+
+    async def _finish(self, log: Log, end: store.End) -> None:
+        log.closing = True
+        await store_end(self._writer.write, end)
+        log.end(store.finished_frame(end))
+        asyncio.get_running_loop().call_later(LOG_SECONDS, self._logs.pop, log.generation, None)
+
+    async def _end_waiting_in_vain(self) -> None:
+        """Prompts that nobody could start in QUEUE_SECONDS fail, so that nothing waits for ever."""
+        while True:
+            await asyncio.sleep(1)
+            for entry in self._queue.overdue(self.clock()):
+                self._end_queued(entry, State.FAILED, "queue_timeout")
+
+    def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
+        self._queue.remove(entry.admitted.generation)
+        end = store.End(entry.admitted.generation, entry.admitted.usage_record, state, code=code)
+        self._own(self._finish(self._logs[entry.admitted.generation], end), "end of a queued generation")
+        self._start_what_may()
+
+    # Stopping ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def stop(self, user_id: int, generation: uuid.UUID) -> None:
+        """End an answer at its owner's wish. Raises NotFound; one that has ended stays as it is."""
+        log = self._logs.get(generation)
+        if log is None or log.owner_id != user_id:
+            if await self._readers.read(store.stored, user_id, generation) is None:
+                raise NotFound
+            return
+        entry = self._queue.find(generation)
+        if entry is not None:
+            self._end_queued(entry, State.STOPPED)
+            return
+        running = self._runs.get(generation)
+        if running is not None:
+            run, task = running
+            if not (run.stop_requested or run.over):
+                run.stop_requested = True
+                run.tell_stopping()
+                self._own(self._writer.write(lambda: store.request_stop(generation)), "stop")
+                self._cancel(run, task)
+
+    def _cancel(self, run: Run, task: asyncio.Task[None]) -> None:
+        """Cancel once: a second time would hit the storing of the end."""
+        if not run.cancelled and not run.over:
+            run.cancelled = True
+            task.cancel()
+
+    # Following ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def follow(self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int) -> AsyncIterator[Frame]:
+        """The frames of one following, until its end. Raises NotFound."""
+        while True:
+            log = self._logs.get(generation)
+            if log is not None:
+                if log.owner_id != user_id:
+                    raise NotFound
+                async for frame in log.follow(epoch, after):
+                    yield frame
+                return
+            stored = await self._readers.read(store.stored, user_id, generation)
+            if stored is None:
+                raise NotFound
+            snapshot, finished = stored
+            if finished is not None:
+                if (epoch, after) != (store.STORED, snapshot.seq):
+                    yield snapshot
+                yield finished
+                return
+            # Accepted this very moment: its log is not here yet.
+            await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+
+    def head(self, generation: uuid.UUID) -> int | None:
+        """The last seq of a generation in memory."""
+        log = self._logs.get(generation)
+        return None if log is None else log.seq
+
+    # Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write_checkpoints(self) -> None:
+        """All dirty logs together, every 250 ms; at once when a finish_reason came. One at a time."""
+        told: set[uuid.UUID] = set()
+        while True:
+            try:
+                async with asyncio.timeout(CHECKPOINT_SECONDS):
+                    await self._checkpoint_now.wait()
+            except TimeoutError:
+                pass
+            self._checkpoint_now.clear()
+            told &= self._runs.keys()
+            progress = [one for run, _ in self._runs.values() if (one := run.progress(told)) is not None]
+            if not progress:
+                continue
+            try:
+                gone = await self._writer.write(lambda batch=progress: store.checkpoint(batch))  # type: ignore[misc]
+            except DatabaseError as error:
+                logger.warning("a checkpoint waits for the database: %s", error)
+                continue
+            for one in progress:
+                if one.finish_reason is not None:
+                    told.add(one.generation)
+                if one.unsaved is not None and (log := self._logs.get(one.generation)) is not None:
+                    log.saved = one.unsaved.seq
+            for generation in gone:
+                self._let_go(generation)
+
+    def _let_go(self, generation: uuid.UUID) -> None:
+        """It was deleted under its run: nobody waits for it any more."""
+        running = self._runs.get(generation)
+        if running is not None:
+            running[0].stop_requested = True
+            self._cancel(*running)

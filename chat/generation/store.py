@@ -1,0 +1,369 @@
+"""What the database is told of a run, and what it tells: inputs at the begin, checkpoints, the end.
+
+`begin`, `request_stop`, `checkpoint`, `finish` run in the writer's transaction, `inputs` and `stored` in a reader thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from chat import prompt, tokens
+from chat.generation.failpoint import reach
+from chat.generation.log import Unsaved
+from chat.models import Generation, Message, Segment, State, UsageRecord
+from chat.protocol import Finished, Snapshot
+from chat.providers.base import CompletionRequest, Endpoint
+from chat.timing import Timing, speeds
+
+STORED = "stored"
+"""The epoch of a text that comes from the database."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts and who counted them; all None only when nobody can tell."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    source: str = UsageRecord.Source.UNKNOWN
+
+
+NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.Source.COUNTED)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, the encoding to count it with, and how many of the oldest turns did not fit."""
+
+    request: CompletionRequest
+    encoding: str
+    turns_left_out: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a run needs to know before it calls the upstream."""
+
+    provider: int
+    endpoint: Endpoint
+    max_retries: int
+    asked: Asked
+
+
+class Unusable(Exception):
+    """The model or provider that was chosen is not there any more."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A checkpoint of one log. The last two are there once upstream gave its finish_reason."""
+
+    unsaved: Unsaved | None
+    generation: uuid.UUID
+    timing: Timing
+    finish_reason: str | None = None
+    usage_record: int = 0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a generation ended, with everything that is stored of it."""
+
+    generation: uuid.UUID
+    usage_record: int
+    state: State
+    text: str = ""
+    reasoning: str = ""
+    deltas: int = 0
+    finish_reason: str | None = None
+    code: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    usage: Usage = NOTHING_SENT
+    timing: Timing = field(default_factory=Timing)
+    attempts: int = 0
+    response_model: str = ""
+    upstream_request_id: str = ""
+    turns_left_out: int = 0
+
+
+def begin(generation: uuid.UUID) -> bool:
+    """queued → running; False when it was stopped or deleted meanwhile."""
+    return Generation.objects.begin(generation)
+
+
+def request_stop(generation: uuid.UUID) -> bool:
+    """running → stopping; the run does the rest."""
+    return Generation.objects.request_stop(generation)
+
+
+def inputs(generation_id: uuid.UUID) -> Inputs:
+    """Read the branch, the model and its provider, and fit the prompt.
+
+    Raises Unusable, or CredentialsUnreadable of the provider.
+    """
+    model = _generation(generation_id).model
+    if model is None or not model.enabled or not model.provider.enabled:
+        raise Unusable
+    asked = asked_of(generation_id)
+    return Inputs(
+        provider=model.provider_id,
+        endpoint=model.provider.endpoint(),
+        max_retries=model.provider.max_retries,
+        asked=asked,
+    )
+
+
+def asked_of(generation_id: uuid.UUID) -> Asked:
+    """What a generation asks its model: the fitted prompt with all options. Raises Unusable when the model is gone."""
+    generation = _generation(generation_id)
+    model = generation.model
+    if model is None:
+        raise Unusable
+    conversation = generation.message.conversation
+    options = _merged(model.default_options, conversation.options, generation.options)
+    encoding = tokens.encoding_name(model.name, model.encoding)
+    built = prompt.build(
+        turns_to(generation.message),
+        system_prompt=conversation.system_prompt or model.system_prompt,
+        context_window=model.context_window,
+        max_tokens=options.get("max_tokens"),
+        count=partial(tokens.count_message, encoding=encoding, model=model.name),
+    )
+    return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out)
+
+
+def _generation(generation_id: uuid.UUID) -> Generation:
+    """Raises Unusable when it was deleted."""
+    found = Generation.objects.select_related("message__conversation", "model__provider").filter(pk=generation_id)
+    generation = found.first()
+    if generation is None:
+        raise Unusable
+    return generation
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Options, the later ones winning; a null takes one away."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged.update(layer)
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def turns_to(answer: Message) -> list[prompt.Turn]:
+    """The turns of the branch that ends with `answer`, its own prompt last. Failed answers are no context."""
+    branch = answer.conversation.branch_to(answer.pk)
+    failed = set(
+        Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True)
+    )
+    turns: list[prompt.Turn] = []
+    for message in branch:
+        if message.role == Message.Role.USER:
+            turns.append(prompt.Turn(message.content))
+        elif turns and message.pk not in failed and message.pk != answer.pk:
+            turns[-1] = prompt.Turn(turns[-1].prompt, message.content or None)
+    return turns
+
+
+def count_usage(asked: Asked, text: str, reasoning: str) -> Usage:
+    """Our own count: the prompt by the cookbook, content and reasoning as plain text."""
+    prompt_tokens = tokens.count_prompt(asked.request.messages, asked.encoding, asked.request.model)
+    reasoning_tokens = tokens.count_text(reasoning, asked.encoding)
+    completion_tokens = tokens.count_text(text, asked.encoding) + reasoning_tokens
+    return Usage(
+        prompt_tokens,
+        completion_tokens,
+        prompt_tokens + completion_tokens,
+        reasoning_tokens or None,
+        source=UsageRecord.Source.COUNTED,
+    )
+
+
+def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
+    """Append what is new of all logs at once; returns the generations that are not there any more."""
+    ids = {one.generation for one in progress}
+    alive = set(Generation.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
+    unsaved = [one.unsaved for one in progress if one.unsaved and one.generation in alive]
+    Segment.objects.bulk_create(
+        Segment(
+            generation_id=new.generation,
+            prev=new.prev,
+            seq=new.seq,
+            text=new.text,
+            reasoning=new.reasoning,
+            at_ms=new.at_ms,
+        )
+        for new in unsaved
+    )
+    for one in progress:
+        if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
+            Generation.objects.filter(pk=one.generation).update(finish_reason=one.finish_reason)
+            UsageRecord.objects.filter(pk=one.usage_record, closed_at=None).update(
+                finish_reason=one.finish_reason, **_times(one.timing)
+            )
+    return ids - alive
+
+
+def finish(end: End) -> bool:
+    """Fold the text into the message, end the generation and close its usage record, all or nothing.
+
+    False when it had an end already (then nothing changes) or was deleted (then only its usage record is closed).
+    """
+    reach("before_finish_commit")
+    ended = Generation.objects.end(
+        end.generation,
+        end.state,
+        finish_reason=end.finish_reason,
+        error_code=end.code or "",
+        error_parameters=dict(end.parameters),
+        deltas=end.deltas,
+        turns_left_out=end.turns_left_out,
+    )
+    if ended:
+        Message.objects.filter(generation=end.generation).update(content=end.text, reasoning=end.reasoning)
+        Segment.objects.filter(generation=end.generation).delete()
+    now = timezone.now()
+    UsageRecord.objects.unclosed().filter(pk=end.usage_record).update(
+        closed_at=now,
+        state=end.state,
+        prompt_tokens=end.usage.prompt_tokens,
+        completion_tokens=end.usage.completion_tokens,
+        total_tokens=end.usage.total_tokens,
+        reasoning_tokens=end.usage.reasoning_tokens,
+        cached_tokens=end.usage.cached_tokens,
+        usage_source=end.usage.source,
+        inter_token_latency_ms=speeds(
+            end.timing.writing_ms, end.timing.deltas, end.usage.completion_tokens, len(end.text)
+        ).inter_token_latency_ms,
+        characters=len(end.text),
+        attempts=end.attempts,
+        finish_reason=end.finish_reason,
+        error_code=end.code or "",
+        upstream_request_id=end.upstream_request_id[:200],
+        response_model=end.response_model[:200],
+        **_times(end.timing),
+    )
+    return ended
+
+
+def _times(timing: Timing) -> dict[str, Any]:
+    return {
+        "ttft_ms": timing.ttft_ms,
+        "duration_ms": timing.duration_ms,
+        "writing_ms": timing.writing_ms,
+        "longest_gap_ms": timing.longest_gap_ms,
+        "deltas": timing.deltas,
+    }
+
+
+def finished_frame(end: End) -> Finished:
+    """The end as the browser gets it; the same whether it comes from memory or from the database."""
+    return Finished(
+        generation=str(end.generation),
+        seq=end.deltas,
+        state=end.state,
+        finish_reason=end.finish_reason,
+        usage=_usage_fields(end.usage),
+        timing=_timing_fields(end.timing, end.usage.completion_tokens, len(end.text)),
+        length=len(end.text),
+        sha256=hashlib.sha256(end.text.encode()).hexdigest(),
+        code=end.code,
+        parameters=end.parameters,
+    )
+
+
+def _usage_fields(usage: Usage) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "source": str(usage.source),
+    }
+    for name in ("reasoning_tokens", "cached_tokens"):
+        if getattr(usage, name) is not None:
+            fields[name] = getattr(usage, name)
+    return fields
+
+
+def _timing_fields(timing: Timing, completion_tokens: int | None, characters: int) -> dict[str, Any]:
+    rates = speeds(timing.writing_ms, timing.deltas, completion_tokens, characters)
+    return {
+        "ttft_ms": timing.ttft_ms,
+        "duration_ms": timing.duration_ms,
+        "inter_token_latency_ms": _number(rates.inter_token_latency_ms),
+        "tokens_per_second": _number(rates.tokens_per_second),
+        "characters_per_second": _number(rates.characters_per_second),
+        "deltas": timing.deltas,
+        "longest_gap_ms": timing.longest_gap_ms,
+    }
+
+
+def _number(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished | None] | None:
+    """A generation from the database: its text, and its end if it has one. None = unknown, or another user's."""
+    found = (
+        Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
+    )
+    if found is None:
+        return None
+    if not found.is_final:
+        return snapshot_of_segments(found), None
+    end = stored_end(found)
+    snapshot = Snapshot(str(found.pk), STORED, end.deltas, end.text, end.reasoning, found.state)
+    return snapshot, finished_frame(end)
+
+
+def snapshot_of_segments(generation: Generation) -> Snapshot:
+    """The text so far of one that has no end yet."""
+    seq, text, reasoning = fold(generation.segments.all())
+    return Snapshot(str(generation.pk), STORED, seq, text, reasoning, generation.state)
+
+
+def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:
+    """Join segments that follow each other: the last seq, the content, the reasoning."""
+    seq, texts, reasonings = 0, [], []
+    for segment in segments:
+        if segment.prev != seq:
+            break
+        seq = segment.seq
+        texts.append(segment.text)
+        reasonings.append(segment.reasoning)
+    return seq, "".join(texts), "".join(reasonings)
+
+
+def stored_end(generation: Generation) -> End:
+    """The End that `finish` stored."""
+    record = generation.usage
+    return End(
+        generation=generation.pk,
+        usage_record=record.pk,
+        state=State(generation.state),
+        text=generation.message.content,
+        reasoning=generation.message.reasoning,
+        deltas=generation.deltas,
+        finish_reason=generation.finish_reason,
+        code=generation.error_code or None,
+        parameters=generation.error_parameters,
+        usage=Usage(
+            record.prompt_tokens,
+            record.completion_tokens,
+            record.total_tokens,
+            record.reasoning_tokens,
+            record.cached_tokens,
+            record.usage_source,
+        ),
+        timing=Timing(record.ttft_ms, record.duration_ms, record.writing_ms, record.longest_gap_ms, record.deltas),
+    )

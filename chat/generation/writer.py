@@ -1,0 +1,157 @@
+"""The one writer of generations: a thread with a connection of its own, and group commit; and a few reader threads.
+
+The event loop never touches the ORM. All `database_sync_to_async` calls of Channels share one thread, so neither does
+this package use them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, close_old_connections, connection, transaction
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BATCH_JOBS = 200
+BATCH_SECONDS = 0.02
+READERS = 4
+
+
+class _Job:
+    def __init__(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Runs jobs one after the other; what waits together is committed together, each in a savepoint of its own."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._open = False
+
+    def open(self) -> None:
+        """Start the thread."""
+        self._open = True
+        self._thread.start()
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Run `work` in the writer's transaction; returns its result after the commit.
+
+        Raises what `work` raised (it is rolled back alone), or the DatabaseError of the commit. A cancelled caller does
+        not undo the job.
+        """
+        if not self._open:
+            raise RuntimeError("the writer is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(work, future))
+        return await future
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Do what is queued, then end the thread; waits at most `timeout` seconds. Harmless when it is not open."""
+        if self._open:
+            self._open = False
+            self._jobs.put(None)
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        goes_on = True
+        while goes_on:
+            job = self._jobs.get()
+            if job is None:
+                break
+            goes_on = self._commit(job)
+        connection.close()
+
+    def _commit(self, job: _Job) -> bool:
+        """One transaction of everything that waits now. False when the end of the queue was met."""
+        done: list[_Job] = []
+        goes_on = True
+        try:
+            close_old_connections()
+            with transaction.atomic():
+                started = time.monotonic()
+                while True:
+                    done.append(job)
+                    self._do(job)
+                    if len(done) >= BATCH_JOBS or time.monotonic() - started > BATCH_SECONDS:
+                        break
+                    try:
+                        following = self._jobs.get_nowait()
+                    except queue.Empty:
+                        break
+                    if following is None:
+                        goes_on = False
+                        break
+                    job = following
+        except DatabaseError as error:
+            for one in done or [job]:
+                one.error = error
+            done = done or [job]
+        _resolve(done)
+        return goes_on
+
+    def _do(self, job: _Job) -> None:
+        try:
+            with transaction.atomic():
+                job.result = job.work()
+        except DatabaseError as error:
+            if connection.needs_rollback:
+                raise  # the whole transaction is lost, not just this savepoint
+            job.error = error
+        except Exception as error:
+            job.error = error
+
+
+def _resolve(jobs: list[_Job]) -> None:
+    loop = jobs[0].future.get_loop()
+    try:
+        loop.call_soon_threadsafe(_set_all, jobs)
+    except RuntimeError:  # the loop has ended; the jobs are done all the same
+        logger.debug("%d jobs ended after the loop", len(jobs))
+
+
+def _set_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():  # its caller was cancelled
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+class Readers:
+    """A small pool of threads for reading and for counting tokens."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+
+    async def read(self, work: Callable[..., T], *args: Any) -> T:
+        """Run `work(*args)` in a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(_with_connection, work, *args))
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _with_connection(work: Callable[..., T], *args: Any) -> T:
+    close_old_connections()
+    try:
+        return work(*args)
+    finally:
+        close_old_connections()

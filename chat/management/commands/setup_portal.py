@@ -1,0 +1,144 @@
+"""`manage.py setup_portal`: everything between installing and serving. Quick, and safe to run again."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import os
+import secrets
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from chat import environment_models
+from chat.generation.recovery import DataDirectoryBusy, DataDirectoryLock
+from chat.tokens import seed_tables
+
+
+class Command(BaseCommand):
+    """Prepares the database, the static files and what the environment asks for."""
+
+    help = "Migrate (after a copy), collect static files, create the first user and the environment's provider."
+    requires_system_checks: list[str] = []  # `serve` runs them, and the start is to be quick
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Path(settings.PORTAL_DATA_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = DataDirectoryLock(settings.PORTAL_DATA_DIR)
+        try:
+            lock.acquire()
+        except DataDirectoryBusy as busy:
+            self._say(str(busy))
+            sys.exit(1)
+        try:
+            self._migrate()
+            seed_tables(settings.PORTAL_CACHE_DIR / "tiktoken")
+            self._compile_messages()
+            self._collect_static()
+            self._create_superuser()
+            self._sync_providers()
+        finally:
+            lock.release()
+
+    def _migrate(self) -> None:
+        database = Path(settings.DATABASES["default"]["NAME"])
+        database.touch(mode=0o600)  # SQLite would make it readable by all; its other files take over the mode
+        executor = MigrationExecutor(connection)
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return
+        if executor.loader.applied_migrations:
+            self._say(f"copied the database to {copy_database(database, settings.PORTAL_DATA_DIR / 'backups')}")
+        self._say("preparing the database")
+        call_command("migrate", verbosity=0, interactive=False)
+
+    def _compile_messages(self) -> None:
+        for folder in settings.LOCALE_PATHS:
+            for po in sorted(Path(folder).glob("*/LC_MESSAGES/*.po")):
+                mo = po.with_suffix(".mo")
+                if not mo.exists() or mo.stat().st_mtime_ns < po.stat().st_mtime_ns:
+                    compile_catalogue(po, mo)
+
+    def _collect_static(self) -> None:
+        sources = [Path(storage.path(path)) for finder in get_finders() for path, storage in finder.list([])]
+        with self._only_when_changed("static", sources) as changed:
+            if changed or not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
+                self._say("collecting static files")
+                # Other portals of this clone may be serving from there: nothing is removed.
+                call_command("collectstatic", verbosity=0, interactive=False)
+
+    @contextlib.contextmanager
+    def _only_when_changed(self, name: str, files: list[Path]) -> Any:
+        """Yield whether the files differ from those of the last time it was got through."""
+        stamp = Path(settings.PORTAL_CACHE_DIR) / "stamps" / name
+        digest = hashlib.sha256(django.get_version().encode())
+        for file in files:
+            status = file.stat()
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        yield not stamp.exists() or stamp.read_text(encoding="utf-8") != digest.hexdigest()
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(digest.hexdigest(), encoding="utf-8")
+
+    def _create_superuser(self) -> None:
+        users = get_user_model().objects
+        if users.filter(is_superuser=True).exists():
+            return
+        name = settings.PORTAL_ADMIN_USER
+        if users.filter(username=name).exists():
+            self._say(f"warning: nobody is a superuser, and {name} is an ordinary user. Set PORTAL_ADMIN_USER.")
+            return
+        password = settings.PORTAL_ADMIN_PASSWORD or secrets.token_urlsafe(12)
+        users.create_superuser(username=name, password=password)
+        if not settings.PORTAL_ADMIN_PASSWORD:
+            self.stdout.write(f"chatsite: created user {name} with password {password}")
+            self.stdout.flush()
+
+    def _sync_providers(self) -> None:
+        warnings = environment_models.sync_environment_provider(
+            settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY, settings.OPENAI_MODELS
+        )
+        if not settings.PORTAL_LOCAL_MODEL:
+            environment_models.disable_local_provider()
+        for warning in warnings:
+            self._say(f"warning: {warning}")
+
+    def _say(self, text: str) -> None:
+        self.stderr.write(f"chatsite: {text}", self.style.NOTICE)
+        self.stderr.flush()
+
+
+def copy_database(database: Path, folder: Path) -> Path:
+    """Copy a SQLite database, what is still in its write-ahead log included; returns the copy's path."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    target = folder / f"before-migration-{now}.sqlite3"
+    descriptor, partial = tempfile.mkstemp(dir=folder)  # with mode 0600
+    os.close(descriptor)
+    with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(partial)) as copy:
+        source.backup(copy)
+    os.replace(partial, target)
+    return target
+
+
+def compile_catalogue(po: Path, mo: Path) -> None:
+    """Compile one message catalogue; without the gettext tools, which most machines lack."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    with po.open("rb") as source:
+        catalogue = read_po(source, abort_invalid=True)
+    descriptor, partial = tempfile.mkstemp(dir=mo.parent)
+    with os.fdopen(descriptor, "wb") as target:
+        write_mo(target, catalogue)
+    os.chmod(partial, 0o644)
+    os.replace(partial, mo)

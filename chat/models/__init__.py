@@ -1,0 +1,20 @@
+"""The data: one file per noun, queries with domain names on their QuerySets."""
+
+from chat.models.conversation import Conversation, Message
+from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State
+from chat.models.provider import CredentialsUnreadable, LanguageModel, Provider
+from chat.models.usage import UsageRecord
+
+__all__ = [
+    "FINAL_STATES",
+    "OPEN_STATES",
+    "Conversation",
+    "CredentialsUnreadable",
+    "Generation",
+    "LanguageModel",
+    "Message",
+    "Provider",
+    "Segment",
+    "State",
+    "UsageRecord",
+]

@@ -1,0 +1,140 @@
+"""Generations, their states, and the segments of those that still run.
+
+Every change of state is one UPDATE … WHERE state …, and the row count decides who did it (DESIGN 7).
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.conversation import Message
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class State(models.TextChoices):
+    """Where a generation stands. stopped = by its owner; interrupted = the process ended."""
+
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    STOPPING = "stopping", _("stopping")
+    COMPLETED = "completed", _("completed")
+    STOPPED = "stopped", _("stopped")
+    FAILED = "failed", _("failed")
+    INTERRUPTED = "interrupted", _("interrupted")
+
+
+OPEN_STATES = (State.QUEUED, State.RUNNING, State.STOPPING)
+FINAL_STATES = (State.COMPLETED, State.STOPPED, State.FAILED, State.INTERRUPTED)
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    """Who may see what, and the changes of state. Each change returns whether it took place."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> GenerationQuerySet:
+        """The generations that `user` started."""
+        return self.filter(user_id=user.pk)
+
+    def owned_by(self, user_id: int) -> GenerationQuerySet:
+        """The same by the user's id, for the socket's side."""
+        return self.filter(user_id=user_id)
+
+    def unfinished(self) -> GenerationQuerySet:
+        """What has no end yet."""
+        return self.filter(state__in=OPEN_STATES)
+
+    def begin(self, pk: uuid.UUID) -> bool:
+        """queued → running."""
+        return self._move(pk, (State.QUEUED,), state=State.RUNNING, started_at=timezone.now())
+
+    def request_stop(self, pk: uuid.UUID) -> bool:
+        """running → stopping; the run ends it."""
+        return self._move(pk, (State.RUNNING,), state=State.STOPPING)
+
+    def end(self, pk: uuid.UUID, state: State, **values: Any) -> bool:
+        """Any open state → a final one."""
+        return self._move(pk, OPEN_STATES, state=state, finished_at=timezone.now(), **values)
+
+    def _move(self, pk: uuid.UUID, states: tuple[State, ...], **values: Any) -> bool:
+        return self.filter(pk=pk, state__in=states).update(**values) == 1
+
+
+class Generation(models.Model):
+    """One run producing one answer, from the accepted prompt to its stored end. Ids are never used again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="generations", verbose_name=_("user")
+    )
+    message = models.OneToOneField(
+        Message, on_delete=models.CASCADE, related_name="generation", verbose_name=_("answer")
+    )
+    model = models.ForeignKey(
+        "chat.LanguageModel", on_delete=models.SET_NULL, null=True, related_name="+", verbose_name=_("model")
+    )
+    options = models.JSONField(_("options"), default=dict, blank=True)
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.QUEUED)
+    key = models.UUIDField(_("key"))
+    request_hash = models.CharField(_("request hash"), max_length=64)
+    finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)  # noqa: DJ001  null = none came, '' never
+    error_code = models.CharField(_("error code"), max_length=40, blank=True)
+    error_parameters = models.JSONField(_("error parameters"), default=dict, blank=True)
+    deltas = models.PositiveIntegerField(_("deltas"), default=0)
+    turns_left_out = models.PositiveIntegerField(_("turns left out"), default=0)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = GenerationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("generation")
+        verbose_name_plural = _("generations")
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="generation_once_per_key"),
+            models.CheckConstraint(condition=models.Q(state__in=State.values), name="generation_state_is_known"),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="generation_by_user"),
+            models.Index(
+                fields=["state"], name="generation_unfinished", condition=models.Q(state__in=list(OPEN_STATES))
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.state}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.state in FINAL_STATES
+
+
+class Segment(models.Model):
+    """A stored piece of a running answer: the deltas (prev, seq]. Only appended; folded into the message at the end."""
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="segments")
+    prev = models.PositiveIntegerField()
+    seq = models.PositiveIntegerField()
+    text = models.TextField(blank=True)
+    reasoning = models.TextField(blank=True)
+    at_ms = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name = _("segment")
+        verbose_name_plural = _("segments")
+        ordering = ["generation", "prev"]
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "prev"], name="segment_once_per_place"),
+            models.CheckConstraint(condition=models.Q(seq__gt=models.F("prev")), name="segment_goes_forward"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.generation_id} ({self.prev}, {self.seq}]"

@@ -1,0 +1,179 @@
+"""Providers (a base URL with credentials) and the language models they offer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from chat.providers.base import Endpoint, TimeLimits
+
+
+class CredentialsUnreadable(Exception):
+    """None of the keys in PORTAL_KEYRING opens a provider's credentials."""
+
+
+class Provider(models.Model):
+    """A configured upstream. Its credentials are stored as ciphertext and leave this row only by `credentials()`."""
+
+    class Auth(models.TextChoices):
+        """How requests are authenticated."""
+
+        BEARER = "bearer", _("Bearer (API key)")
+        NONE = "none", _("none")
+
+    class UsageMode(models.TextChoices):
+        """Whether token usage is asked for while streaming (`stream_options`)."""
+
+        AUTO = "auto", _("ask, and stop asking when it is refused")
+        ASK = "ask", _("always ask")
+        NEVER = "never", _("never ask")
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
+    base_url = models.URLField(
+        _("base URL"),
+        max_length=500,
+        help_text=_("Up to and including /v1, for example https://api.example.com/v1"),
+    )
+    auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
+    ciphertext = models.TextField(_("credentials (encrypted)"), blank=True, editable=False)
+    usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
+    asks_usage = models.BooleanField(_("usage may be asked for"), default=True, editable=False)
+    max_tokens_field = models.CharField(
+        _("field for the answer's limit"),
+        max_length=30,
+        default="max_tokens",
+        choices=[("max_tokens", "max_tokens"), ("max_completion_tokens", "max_completion_tokens")],
+    )
+    extra_headers = models.JSONField(_("extra headers"), default=dict, blank=True)
+    extra_query = models.JSONField(_("extra query"), default=dict, blank=True)
+    extra_body = models.JSONField(_("extra body"), default=dict, blank=True)
+    connect_seconds = models.FloatField(_("limit to connect (s)"), default=5, validators=[MinValueValidator(0.1)])
+    first_byte_seconds = models.FloatField(
+        _("limit to the first byte (s)"), default=120, validators=[MinValueValidator(0.1)]
+    )
+    idle_seconds = models.FloatField(_("limit of silence (s)"), default=60, validators=[MinValueValidator(0.1)])
+    total_seconds = models.FloatField(
+        _("limit of a whole answer (s)"), default=900, validators=[MinValueValidator(0.1)]
+    )
+    max_retries = models.PositiveSmallIntegerField(_("automatic retries"), default=2)
+    max_parallel = models.PositiveIntegerField(_("answers at once"), default=0, help_text=_("0 = no limit"))
+    private_network = models.BooleanField(
+        _("private network"),
+        default=False,
+        help_text=_("Allows plain http and addresses of this machine and of private networks."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+
+    class Meta:
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse addresses that would send the key in the clear, and extras that aren't JSON objects."""
+        parts = urlsplit(self.base_url)
+        if parts.scheme != "https" and not self.private_network:
+            raise ValidationError({"base_url": _("Use https, or mark the provider as being in a private network.")})
+        if parts.username or parts.password or parts.fragment:
+            raise ValidationError({"base_url": _("The address must not hold a user name, a password or a #fragment.")})
+        for name in ("extra_headers", "extra_query", "extra_body"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValidationError({name: _("A JSON object is needed, for example {}.")})
+
+    def set_credentials(self, plain: str) -> None:
+        """Encrypt `plain` with the newest key of PORTAL_KEYRING; '' wipes what is stored. Does not save."""
+        self.ciphertext = _keyring().encrypt(json.dumps({"api_key": plain}).encode()).decode() if plain else ""
+
+    def credentials(self) -> str:
+        """The decrypted API key, '' when none is stored.
+
+        Raises CredentialsUnreadable when no key of PORTAL_KEYRING opens it: it must never travel on as if it were one.
+        """
+        if not self.ciphertext:
+            return ""
+        try:
+            return str(json.loads(_keyring().decrypt(self.ciphertext.encode()))["api_key"])
+        except (InvalidToken, ValueError, KeyError) as error:
+            raise CredentialsUnreadable(self.name) from error
+
+    def endpoint(self) -> Endpoint:
+        """What an adapter needs to know. Raises CredentialsUnreadable."""
+        asks = self.asks_usage or self.usage_mode == self.UsageMode.ASK
+        return Endpoint(
+            base_url=self.base_url,
+            auth=self.auth,
+            api_key="" if self.auth == self.Auth.NONE else self.credentials(),
+            usage_mode=self.usage_mode if asks else self.UsageMode.NEVER,
+            max_tokens_field=self.max_tokens_field,
+            extra_headers=self.extra_headers,
+            extra_query=self.extra_query,
+            extra_body=self.extra_body,
+            limits=TimeLimits(
+                connect=self.connect_seconds,
+                first_byte=self.first_byte_seconds,
+                idle=self.idle_seconds,
+                total=self.total_seconds,
+            ),
+            max_parallel=self.max_parallel,
+        )
+
+    def origin_differs(self, other_url: str) -> bool:
+        """Whether `other_url` lies on another scheme, host or port: then stored credentials must be wiped."""
+        return urlsplit(self.base_url)[:2] != urlsplit(other_url)[:2]
+
+
+def _keyring() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.PORTAL_KEYRING])
+
+
+class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
+    """Who may use what."""
+
+    def usable(self) -> LanguageModelQuerySet:
+        """The models that may be chosen, the portal's default first."""
+        return self.filter(enabled=True, provider__enabled=True).select_related("provider").order_by("position", "id")
+
+
+class LanguageModel(models.Model):
+    """A model as an upstream offers it."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="models", verbose_name=_("provider"))
+    name = models.CharField(_("name"), max_length=200, help_text=_("As the provider calls it."))
+    label = models.CharField(_("label"), max_length=200, blank=True, help_text=_("As people see it."))
+    context_window = models.PositiveIntegerField(
+        _("context window (tokens)"), null=True, blank=True, help_text=_("Empty = unknown: nothing is left out.")
+    )
+    encoding = models.CharField(
+        _("encoding"), max_length=40, blank=True, help_text=_("tiktoken's name; empty = by the model's name.")
+    )
+    system_prompt = models.TextField(_("system prompt"), blank=True)
+    default_options = models.JSONField(_("default options"), default=dict, blank=True)
+    position = models.PositiveIntegerField(
+        _("position"), default=100, help_text=_("The lowest one is the default for new conversations.")
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+
+    objects = LanguageModelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("model")
+        verbose_name_plural = _("models")
+        constraints = [models.UniqueConstraint(fields=["provider", "name"], name="model_once_per_provider")]
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+    def as_choice(self) -> dict[str, Any]:
+        """The model as `hello.models` names it."""
+        return {"id": str(self.pk), "label": str(self), "provider": self.provider.name}

@@ -1,0 +1,112 @@
+"""The ledger: one usage record per request, opened with the prompt and closed at every end. Plain facts, for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.generation import Generation, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
+    """Who may see what."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> UsageRecordQuerySet:
+        """The records of what `user` asked."""
+        return self.filter(user_id=user.pk)
+
+    def unclosed(self) -> UsageRecordQuerySet:
+        """The records of requests that still run."""
+        return self.filter(closed_at=None)
+
+
+class UsageRecord(models.Model):
+    """What one request took. Names are copied and links may become empty, so that figures outlive what they tell of."""
+
+    class Source(models.TextChoices):
+        """Who counted the tokens."""
+
+        REPORTED = "reported", _("reported")
+        COUNTED = "counted", _("counted")
+        UNKNOWN = "unknown", _("unknown")
+
+    class Origin(models.TextChoices):
+        """Through which door the request came."""
+
+        CHAT = "chat", _("chat")
+        API = "api", _("API")
+        PROBE = "probe", _("probe")
+
+    generation = models.OneToOneField(
+        Generation,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="usage",
+        verbose_name=_("generation"),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="usage",
+        verbose_name=_("user"),
+    )
+    user_name = models.CharField(_("user name"), max_length=150)
+    provider = models.ForeignKey(
+        "chat.Provider", on_delete=models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("provider")
+    )
+    provider_name = models.CharField(_("provider name"), max_length=100)
+    model = models.ForeignKey(
+        "chat.LanguageModel",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("model"),
+    )
+    model_name = models.CharField(_("model name"), max_length=200)
+    response_model = models.CharField(_("model as upstream named it"), max_length=200, blank=True)
+    prompt_tokens = models.PositiveIntegerField(_("prompt tokens"), null=True, blank=True)
+    completion_tokens = models.PositiveIntegerField(_("completion tokens"), null=True, blank=True)
+    total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
+    reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
+    cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
+    usage_source = models.CharField(_("counted by"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
+    ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
+    writing_ms = models.DecimalField(
+        _("first to last delta (ms)"), max_digits=13, decimal_places=3, null=True, blank=True
+    )
+    inter_token_latency_ms = models.DecimalField(
+        _("inter-token latency (ms)"), max_digits=12, decimal_places=2, null=True, blank=True
+    )
+    longest_gap_ms = models.PositiveIntegerField(_("longest gap (ms)"), null=True, blank=True)
+    deltas = models.PositiveIntegerField(_("deltas"), default=0)
+    characters = models.PositiveIntegerField(_("characters"), default=0)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.QUEUED)
+    finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)  # noqa: DJ001  null = none came, '' never
+    error_code = models.CharField(_("error code"), max_length=40, blank=True)
+    upstream_request_id = models.CharField(_("upstream request id"), max_length=200, blank=True)
+    source = models.CharField(_("source"), max_length=10, choices=Origin.choices, default=Origin.CHAT)
+    created_at = models.DateTimeField(_("opened"), default=timezone.now, db_index=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+
+    objects = UsageRecordQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("usage record")
+        verbose_name_plural = _("usage records")
+        indexes = [models.Index(fields=["user", "-created_at"], name="usage_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M} {self.user_name} {self.model_name}"

@@ -1,0 +1,74 @@
+"""From a conversation's branch to the messages that are sent, fitted to the model's context window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Counter = Callable[[dict[str, str]], int]
+
+ANSWER_SHARE = 4
+"""Without a limit of the answer, a fourth of the window is kept free for it, …"""
+ANSWER_TOKENS = 4096
+"""… at most so many tokens."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A prompt of the user with its answer. `answer` None = not to be sent: none yet, empty or failed."""
+
+    prompt: str
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is sent. `turns_left_out` of the oldest did not fit."""
+
+    messages: list[dict[str, str]]
+    turns_left_out: int = 0
+
+
+def build(
+    turns: Sequence[Turn],
+    *,
+    system_prompt: str = "",
+    context_window: int | None = None,
+    max_tokens: int | None = None,
+    count: Counter,
+) -> Prompt:
+    """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is the one to be answered.
+
+    context_window  tokens of prompt and answer together; None = unknown, everything is sent
+    max_tokens      tokens that the answer may take; None = a share of the window
+    count           tokens of one message with its overhead; called only when there is a window
+
+    Turns before the last that have no answer are left out: many chat templates want user and assistant by turns, and a
+    failed answer is no context (PROMISES 3.1.7). They are not counted as left out. The last turn is always sent, even
+    when it alone is too long: upstream knows its own tokenizer better than we do.
+    """
+    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    *earlier, last = turns
+    history = [turn for turn in earlier if turn.answer]
+    final = {"role": "user", "content": last.prompt}
+    kept = history
+    if context_window is not None and history:
+        reserve = max_tokens if max_tokens is not None else min(context_window // ANSWER_SHARE, ANSWER_TOKENS)
+        room = context_window - reserve - 3 - sum(count(message) for message in [*system, final])
+        kept = _newest_that_fit(history, room, count)
+    messages = [*system, *(message for turn in kept for message in _messages(turn)), final]
+    return Prompt(messages, len(history) - len(kept))
+
+
+def _newest_that_fit(history: list[Turn], room: int, count: Counter) -> list[Turn]:
+    fits = len(history)
+    for turn in reversed(history):
+        room -= sum(count(message) for message in _messages(turn))
+        if room < 0:
+            break
+        fits -= 1
+    return history[fits:]
+
+
+def _messages(turn: Turn) -> list[dict[str, str]]:
+    return [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": turn.answer or ""}]

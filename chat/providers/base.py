@@ -1,0 +1,238 @@
+"""What every adapter speaks: the request it gets, the events it yields, the one error that leaves this package.
+
+Knows no dialect and no HTTP library.
+
+    ProviderError(code, permanent, retry_after, reason)   the only exception that leaves chat.providers
+      code   one of PROVIDER_CODES: stable, tested, stored; the sentence a person reads is made in chat/messages.py
+    asyncio.CancelledError                                leaves it only when somebody outside cancelled the task
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+PROVIDER_CODES = frozenset(
+    {
+        "upstream_unreachable",
+        "upstream_dns",
+        "upstream_tls",
+        "upstream_timeout",
+        "upstream_stalled",
+        "upstream_cut",
+        "upstream_incomplete",
+        "upstream_malformed",
+        "upstream_bad_response",
+        "upstream_redirect",
+        "upstream_encoding",
+        "upstream_auth",
+        "upstream_forbidden",
+        "upstream_not_found",
+        "upstream_rejected",
+        "context_too_long",
+        "upstream_rate_limited",
+        "upstream_quota",
+        "upstream_overloaded",
+        "upstream_error",
+        "answer_empty",
+        "answer_too_long",
+    }
+)
+
+
+class ProviderError(Exception):
+    """An upstream failed, in our words.
+
+    code         one of PROVIDER_CODES
+    permanent    True when sending the same request again cannot help
+    retry_after  seconds that upstream asked us to wait; None when it said nothing usable; `inf` when it asked for ever
+    reason       upstream's own text, redacted and at most 200 characters; may be empty
+    max_tries    how often the request may be sent in all when nothing was delivered yet (PROMISES 3.2: mostly 3, DNS
+                 and an empty answer 2, permanent errors 1)
+    request_id   upstream's own id of the request, for support; may be empty
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        permanent: bool,
+        retry_after: float | None = None,
+        reason: str = "",
+        max_tries: int = 3,
+        request_id: str = "",
+    ) -> None:
+        if code not in PROVIDER_CODES:
+            raise ValueError(f"unknown provider code {code!r}")
+        super().__init__(f"{code}: {reason}" if reason else code)
+        self.code = code
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.reason = reason
+        self.max_tries = 1 if permanent else max_tries
+        self.request_id = request_id
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """A piece of the answer as it came: any length, not a token. At least one of the two is non-empty."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Upstream gave a non-empty finish_reason, verbatim. Deltas and usage may still follow."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class UsageReported:
+    """Token counts as upstream reports them. The last one of a stream holds; they are never added up."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class ResponseStarted:
+    """The headers of a good answer (status 2xx) are here. The first event of every stream; the id may be empty."""
+
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class ModelNamed:
+    """The model that upstream says it used; it may differ from the one asked for."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something odd that did not hurt, for the log; each kind at most once in a stream.
+
+    bad_utf8              bytes became U+FFFD
+    lone_surrogate        half a character became U+FFFD
+    unexpected_choice     an index other than 0 was dropped
+    unexpected_data       JSON that is no chunk
+    usage_ignored         counts that can't be true
+    content_after_finish  upstream put a finish_reason before the end
+    done_without_finish   the end mark came alone: the answer may be cut
+    cut_after_finish      the connection broke, but the answer was complete
+    cumulative?           deltas seem to repeat the text so far
+    refusal               the text is a refusal
+    whole_answer          JSON came where a stream was asked for
+    content_type          a stream under another name
+    compressed            packed, though identity was asked for
+    """
+
+    what: str
+
+
+Event = TextDelta | Finished | UsageReported | ResponseStarted | ModelNamed | Warned
+
+
+class Probe(Protocol):
+    """Told of the moments that are measured; all calls are synchronous and must not raise.
+
+    A request may be handed over more than once in one `stream()`: when a kept-alive connection turned out to be dead,
+    and when upstream refused a field. Each `started` begins anew.
+    """
+
+    def started(self) -> None:
+        """The request is handed to the HTTP client."""
+
+    def sent(self) -> None:
+        """The whole request has left for upstream: from here on it may be billed."""
+
+    def received(self) -> None:
+        """Bytes of the answer's body were read."""
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """Our own limits in seconds (PROMISES P18); httpx's read timeout never fires while keep-alives come.
+
+    connect        for the TCP connection, and as long again for TLS
+    first_byte     from the sent request to the answer's headers
+    first_body     from there to the first byte of the body
+    first_content  from the sent request to the first delta, however many keep-alive comments come
+    idle           between two reads of the body
+    idle_content   between two deltas, however many keep-alive comments come
+    after_finish   how long usage is awaited after finish_reason; comments don't lengthen it
+    total          for the whole generation; kept by its owner, not by adapters
+    """
+
+    connect: float = 5.0
+    first_byte: float = 120.0
+    first_body: float = 60.0
+    first_content: float = 300.0
+    idle: float = 60.0
+    idle_content: float = 180.0
+    after_finish: float = 2.0
+    total: float = 900.0
+
+
+@dataclass(frozen=True)
+class CompletionRequest:
+    """One question to a model.
+
+    messages  role and content, in order; content is plain text
+    options   sampling settings as the upstream names them, passed through; only what somebody set
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, str]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where and how to reach an upstream: a provider's row, with its credentials decrypted.
+
+    base_url          up to and without `/chat/completions`; untidy ones are tidied (`http.clean_base_url`)
+    auth              `bearer` · `api_key_header` (Azure's `api-key`) · `none`; a blank key sends no header
+    usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
+    max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
+    extra_query       added to the address; extra_body is added to the payload, and options win over it
+    max_parallel      answers at once; 0 = no limit
+    remember          called with the name of a field that upstream refused (`stream_options`, `max_tokens`), so that it
+                      is not sent again; called in the event loop: it must not block
+    """
+
+    base_url: str
+    auth: str = "bearer"
+    api_key: str = field(default="", repr=False)
+    usage_mode: str = "auto"
+    max_tokens_field: str = "max_tokens"
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_query: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    max_parallel: int = 0
+    remember: Callable[[str], None] | None = None
+
+
+class Adapter(Protocol):
+    """One dialect of one upstream."""
+
+    def stream(self, request: CompletionRequest, probe: Probe) -> AsyncGenerator[Event, None]:
+        """Send the request once and yield what comes, in upstream's order, until the answer is complete.
+
+        Returning normally means complete (a finish_reason or an end mark came). Closing the generator early, or
+        cancelling the task that waits for the next event, closes the connection to upstream at once. Whoever may leave
+        the loop by itself holds it in `contextlib.aclosing`: a generator that is merely dropped closes later.
+        Raises ProviderError for everything that goes wrong, also after some deltas.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...

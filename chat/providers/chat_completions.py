@@ -1,0 +1,146 @@
+"""The adapter for OpenAI's Chat Completions dialect, which nearly every model server speaks (WIRE.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from chat.providers.answers import AnswerReader
+from chat.providers.base import (
+    CompletionRequest,
+    Endpoint,
+    Event,
+    Probe,
+    ProviderError,
+    ResponseStarted,
+    TimeLimits,
+    Warned,
+)
+from chat.providers.chunks import ChunkMeaning
+from chat.providers.errors import FieldRefused, failure
+from chat.providers.http import ClientFactory, Reply, Sender
+
+PATH = "chat/completions"
+
+
+class ChatCompletions:
+    """One endpoint that is asked with messages; safe for many streams at once, in one event loop."""
+
+    path = PATH
+
+    def __init__(self, endpoint: Endpoint, client_factory: ClientFactory | None = None) -> None:
+        self._endpoint = endpoint
+        self._sender = Sender(endpoint, client_factory)
+        self._refused: set[str] = set()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._sender.aclose()
+
+    async def stream(self, request: CompletionRequest, probe: Probe) -> AsyncGenerator[Event, None]:
+        """Ask once and yield the answer; see Adapter."""
+        async with self._opened(request, probe) as reply:
+            yield ResponseStarted(reply.request_id)
+            if reply.compressed:
+                yield Warned("compressed")
+            reader = AnswerReader(reply.content_type, self._sender.secrets)
+            patience = _Patience(self._endpoint.limits, reply.sent_at, reader.meaning)
+            while not reader.done:
+                try:
+                    received = await reply.read(patience.until())
+                except TimeoutError as error:
+                    if reader.meaning.finish_reason:
+                        return
+                    raise patience.failure() from error
+                except ProviderError as error:
+                    if error.code != "upstream_cut" or not _is_complete(reader.meaning):
+                        raise
+                    yield Warned("cut_after_finish")
+                    return
+                if not received:
+                    for event in reader.end():
+                        yield event
+                    return
+                for event in reader.feed(received):
+                    yield event
+
+    def payload(self, request: CompletionRequest) -> dict[str, Any]:
+        """The request's body: what is fixed, what the admin added, what somebody set; nothing else."""
+        endpoint = self._endpoint
+        body: dict[str, Any] = dict(endpoint.extra_body)
+        for name, value in request.options.items():
+            if value is not None:
+                body[self._max_tokens_field() if name == "max_tokens" else name] = value
+        body |= {"model": request.model, "messages": [dict(message) for message in request.messages], "stream": True}
+        if endpoint.usage_mode == "never" or "stream_options" in self._refused:
+            body.pop("stream_options", None)
+        else:
+            extra = body.get("stream_options")
+            body["stream_options"] = {"include_usage": True, **(extra if isinstance(extra, Mapping) else {})}
+        return body
+
+    @asynccontextmanager
+    async def _opened(self, request: CompletionRequest, probe: Probe) -> AsyncIterator[Reply]:
+        """The answer's headers; asked again, once for each field, without what upstream refuses to take."""
+        while True:
+            payload = self.payload(request)
+            try:
+                async with self._sender.post(self.path, payload, probe) as reply:
+                    yield reply
+                    return
+            except FieldRefused as error:
+                if error.field not in payload or not self._can_do_without(error.field):
+                    raise
+                self._refused.add(error.field)
+                if self._endpoint.remember is not None:
+                    self._endpoint.remember(error.field)
+
+    def _can_do_without(self, field: str) -> bool:
+        if field in self._refused:
+            return False
+        return field == "max_tokens" or self._endpoint.usage_mode == "auto"
+
+    def _max_tokens_field(self) -> str:
+        return "max_completion_tokens" if "max_tokens" in self._refused else self._endpoint.max_tokens_field
+
+
+class _Patience:
+    """How long the next read may take: the nearest of our limits (TimeLimits)."""
+
+    def __init__(self, limits: TimeLimits, sent_at: float, meaning: ChunkMeaning) -> None:
+        self._limits = limits
+        self._meaning = meaning
+        self._clock = asyncio.get_running_loop().time
+        self._first_content_by = sent_at + limits.first_content
+        self._has_read = False
+        self._deltas = 0
+        self._delta_at = 0.0
+        self._progress = 0
+        self._progress_at = 0.0
+
+    def until(self) -> float:
+        """Until when the read that begins now may last, in the loop's time. What our own side took is not counted."""
+        now, limits, meaning = self._clock(), self._limits, self._meaning
+        if meaning.progress != self._progress:
+            self._progress, self._progress_at = meaning.progress, now
+        if meaning.deltas != self._deltas:
+            self._deltas, self._delta_at = meaning.deltas, now
+        silence = limits.idle if self._has_read else limits.first_body
+        self._has_read = True
+        if meaning.finish_reason:
+            return self._progress_at + limits.after_finish
+        content_by = self._delta_at + limits.idle_content if self._deltas else self._first_content_by
+        return min(now + silence, content_by)
+
+    def failure(self) -> ProviderError:
+        """What it means that the limit passed. Neither is sent again: the request may be billed already."""
+        if self._meaning.deltas:
+            return failure("upstream_stalled")
+        return failure("upstream_timeout", permanent=True)
+
+
+def _is_complete(meaning: ChunkMeaning) -> bool:
+    """The connection broke, but after the end: only usage can be missing."""
+    return bool(meaning.finish_reason) and not meaning.finish_doubted

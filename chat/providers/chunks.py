@@ -1,0 +1,267 @@
+"""What one chunk of a chat completion says: text, reasoning, finish, usage, errors (WIRE.md 0.5–0.11, PROMISES 3.1).
+
+Pure. Upstream's JSON ends here: out come the few typed events of base.py, and nothing of it is ever indexed blindly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chat.providers.base import Event, Finished, ModelNamed, TextDelta, UsageReported, Warned
+from chat.providers.errors import failure, stream_complaint, stream_failure
+
+MAX_COUNT = 10**9
+MAX_TOOLS = 20
+TOOL_NAME_LENGTH = 64
+_CUMULATIVE_STREAK = 3
+
+_HIGH = re.compile(r"[\ud800-\udbff]$")
+_ANY_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class ChunkMeaning:
+    """Turns decoded chunks into events and remembers what only a whole stream can tell.
+
+    deltas         how many non-empty deltas came
+    progress       how many events of any weight came; keep-alives don't count
+    finish_reason  the last non-empty one
+    finish_doubted content came after a finish: this upstream puts one in every chunk
+    """
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self.deltas = 0
+        self.progress = 0
+        self.finish_reason = ""
+        self.finish_doubted = False
+        self._secrets = secrets
+        self._text = Surrogates()
+        self._reasoning = Surrogates()
+        self._model = ""
+        self._usage: UsageReported | None = None
+        self._tools: set[object] = set()
+        self._warned: set[str] = set()
+        self._previous = ""
+        self._streak = 0
+
+    def events(self, chunk: object, *, escaped: bool = True) -> Iterator[Event]:
+        """The events of one decoded JSON value; `escaped` says that it held `\\u` escapes.
+
+        Raises ProviderError for an error inside it, after the text beside it.
+        """
+        complaint = stream_complaint(chunk)
+        if isinstance(chunk, dict):
+            yield from self._named(chunk)
+            yield from self._choices(chunk.get("choices"), escaped, failed=complaint is not None)
+            if complaint is None:
+                yield from self._usages(chunk)
+        elif complaint is None:
+            yield from self.warn("unexpected_data")
+        if complaint is not None:
+            raise stream_failure(complaint, self._secrets)
+
+    def flush(self) -> Iterator[Event]:
+        """Half a character that nothing will complete any more."""
+        text, reasoning = self._text.flush(), self._reasoning.flush()
+        if text or reasoning:
+            yield TextDelta(text, reasoning)
+            yield from self.warn("lone_surrogate")
+
+    def warn(self, what: str) -> Iterator[Event]:
+        """Warned, the first time."""
+        if what not in self._warned:
+            self._warned.add(what)
+            yield Warned(what)
+
+    def _named(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+        model = chunk.get("model")
+        if not self._model and model and isinstance(model, str):
+            self._model = model[:200]
+            yield ModelNamed(self._model)
+
+    def _choices(self, choices: object, escaped: bool, failed: bool) -> Iterator[Event]:
+        for position, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            if (index if isinstance(index, int) else position) != 0:
+                yield from self.warn("unexpected_choice")
+                continue
+            yield from self._content(choice, escaped)
+            if not failed:
+                yield from self._finish(choice.get("finish_reason"))
+
+    def _content(self, choice: Mapping[str, Any], escaped: bool) -> Iterator[Event]:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            message = choice.get("message")
+            # Together sends `text` and Perplexity a cumulative `message` beside a delta: these two count alone only.
+            delta = message if isinstance(message, dict) else {"content": choice.get("text")}
+        text, reasoning = _texts(delta)
+        refusal = delta.get("refusal")
+        if refusal and isinstance(refusal, str):
+            yield from self.warn("refusal")
+            text += refusal
+        text += self._tools_asked(delta, after_text=bool(self.deltas or text))
+        if escaped or self._text.held or self._reasoning.held:
+            text, lone_text = self._text.join(text)
+            reasoning, lone_reasoning = self._reasoning.join(reasoning)
+            if lone_text or lone_reasoning:
+                yield from self.warn("lone_surrogate")
+        if text or reasoning:
+            yield from self._delta(text, reasoning)
+
+    def _delta(self, text: str, reasoning: str) -> Iterator[Event]:
+        self.deltas += 1
+        self.progress += 1
+        if self.finish_reason:
+            self.finish_doubted = True
+            yield from self.warn("content_after_finish")
+        if len(text) > len(self._previous) > 0 and text.startswith(self._previous):
+            self._streak += 1
+            if self._streak == _CUMULATIVE_STREAK:
+                yield from self.warn("cumulative?")
+        else:
+            self._streak = 0
+        self._previous = text
+        yield TextDelta(text, reasoning)
+
+    def _finish(self, reason: object) -> Iterator[Event]:
+        if not reason or not isinstance(reason, str) or reason == "null":
+            return
+        self.progress += 1
+        if reason == "error":
+            raise failure("upstream_error", "finish_reason: error")
+        yield from self.flush()
+        if reason != self.finish_reason:
+            self.finish_reason = reason[:100]
+            yield Finished(self.finish_reason)
+
+    def _usages(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+        """Usage lies in one of several places; a later one replaces an earlier one, they are never added."""
+        groq = chunk.get("x_groq")
+        choices = chunk.get("choices")
+        holders = [chunk, groq, *(choices if isinstance(choices, list) else ())]
+        for holder in holders:
+            found = holder.get("usage") if isinstance(holder, dict) else None
+            if not isinstance(found, dict) or not found:
+                continue
+            usage = _usage(found)
+            if usage is None:
+                yield from self.warn("usage_ignored")
+            elif usage != self._usage:
+                self._usage = usage
+                self.progress += 1
+                yield usage
+
+    def _tools_asked(self, delta: Mapping[str, Any], after_text: bool) -> str:
+        """A tool call as text, once for each, by its name: the portal runs no tools."""
+        calls = delta.get("tool_calls")
+        named = list(enumerate(calls)) if isinstance(calls, list) else []
+        if delta.get("function_call"):
+            named.append((-1, {"function": delta["function_call"]}))
+        text = ""
+        for position, call in named:
+            function = call.get("function") if isinstance(call, dict) else None
+            name = function.get("name") if isinstance(function, dict) else None
+            index = call.get("index", position) if isinstance(call, dict) else position
+            if not name or not isinstance(name, str) or str(index) in self._tools or len(self._tools) >= MAX_TOOLS:
+                continue
+            self._tools.add(str(index))
+            text += "\n" if after_text or text else ""
+            text += f"[asked for tool {name[:TOOL_NAME_LENGTH]}]"
+        return text
+
+
+class Surrogates:
+    """Joins characters that a JavaScript server cut in two; what stays alone becomes U+FFFD."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def join(self, text: str) -> tuple[str, bool]:
+        """The text that can be given on, and whether a lone half was replaced in it."""
+        if not text:
+            return "", False
+        text = self.held + text
+        self.held = ""
+        if not _ANY_SURROGATE.search(text):
+            return text, False
+        if _HIGH.search(text):
+            text, self.held = text[:-1], text[-1]
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return joined, joined.count("\ufffd") > text.count("\ufffd")
+
+    def flush(self) -> str:
+        """U+FFFD for a half that is still held, else nothing."""
+        held, self.held = self.held, ""
+        return "\ufffd" if held else ""
+
+
+def _texts(delta: Mapping[str, Any]) -> tuple[str, str]:
+    """Content and reasoning of a delta or message."""
+    content = delta.get("content")
+    reasoning = next(
+        (
+            value
+            for name in ("reasoning_content", "reasoning", "reasoning_text")
+            if (value := delta.get(name)) and isinstance(value, str)
+        ),
+        "",
+    )
+    if isinstance(content, str):
+        if content and _is_google_thought(delta):
+            return "", reasoning or content.removeprefix("<thought>")
+        return content, reasoning
+    if isinstance(content, list):
+        text, thinking = _parts(content)
+        return text, reasoning or thinking
+    return "", reasoning
+
+
+def _is_google_thought(delta: Mapping[str, Any]) -> bool:
+    extra = delta.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    return isinstance(google, dict) and google.get("thought") is True
+
+
+def _parts(content: Sequence[object]) -> tuple[str, str]:
+    """Text and thinking of a list of content parts; other kinds of parts are left out."""
+    text, thinking = "", ""
+    for part in content:
+        if isinstance(part, str):
+            text += part
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            inner = part.get("thinking")
+            thinking += inner if isinstance(inner, str) else _parts(inner)[0] if isinstance(inner, list) else ""
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            text += part["text"]
+    return text, thinking
+
+
+def _usage(found: Mapping[str, Any]) -> UsageReported | None:
+    """The counts, or None for what can't be true: missing, negative, no integer, over MAX_COUNT, all zero."""
+    prompt = _count(found.get("prompt_tokens", found.get("input_tokens")))
+    completion = _count(found.get("completion_tokens", found.get("output_tokens")))
+    if prompt is None or completion is None or not (prompt or completion):
+        return None
+    total = _count(found.get("total_tokens"))
+    return UsageReported(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total if total else prompt + completion,
+        reasoning_tokens=_detail(found, "completion_tokens_details", "reasoning_tokens"),
+        cached_tokens=_detail(found, "prompt_tokens_details", "cached_tokens"),
+    )
+
+
+def _detail(found: Mapping[str, Any], group: str, name: str) -> int | None:
+    details = found.get(group)
+    return _count(details.get(name) if isinstance(details, dict) else found.get(name))
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MAX_COUNT else None

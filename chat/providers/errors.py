@@ -1,0 +1,318 @@
+"""From what upstream says when it fails to a ProviderError: statuses, bodies in nine shapes, errors inside streams.
+
+Pure: knows no HTTP library. The shapes are listed in WIRE.md e, the codes in PROMISES 3.2.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from chat.providers.base import ProviderError
+from chat.providers.redaction import redact
+
+PERMANENT = frozenset(
+    {
+        "upstream_tls",
+        "upstream_stalled",
+        "upstream_bad_response",
+        "upstream_redirect",
+        "upstream_encoding",
+        "upstream_auth",
+        "upstream_forbidden",
+        "upstream_not_found",
+        "upstream_rejected",
+        "context_too_long",
+        "upstream_quota",
+        "answer_too_long",
+    }
+)
+"""Sending the same request again cannot help."""
+
+_MAX_TRIES = {"upstream_dns": 2, "answer_empty": 2}
+
+_STATUS_CODES = {
+    401: "upstream_auth",
+    402: "upstream_quota",
+    403: "upstream_forbidden",
+    404: "upstream_not_found",
+    405: "upstream_bad_response",
+    407: "upstream_bad_response",
+    408: "upstream_error",
+    409: "upstream_error",
+    410: "upstream_not_found",
+    413: "context_too_long",
+    424: "upstream_error",
+    425: "upstream_error",
+    429: "upstream_rate_limited",
+    498: "upstream_overloaded",
+    501: "upstream_rejected",
+    503: "upstream_overloaded",
+    524: "upstream_timeout",
+    529: "upstream_overloaded",
+}
+
+_HOPELESS_STATUSES = frozenset({424, 499})
+
+# Parts of upstream's type, code and status words, without case and punctuation; the first that fits counts.
+_ALWAYS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("context_too_long", ("contextlength", "contextwindow", "exceedcontext", "contextsize", "requesttoolarge")),
+    ("upstream_quota", ("insufficientquota", "billing", "insufficientbalance", "insufficientcredit", "paymentreq")),
+)
+_WITHOUT_STATUS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("upstream_auth", ("authentication", "invalidapikey", "apikeyinvalid", "unauthorized", "unauthenticated")),
+    ("upstream_forbidden", ("permission", "forbidden", "accessdenied")),
+    ("upstream_not_found", ("notfound",)),
+    ("upstream_rate_limited", ("ratelimit", "toomanyrequests", "resourceexhausted", "throttl")),
+    ("upstream_overloaded", ("overloaded", "unavailable", "insufficientsystemresource")),
+    ("upstream_timeout", ("timeout", "deadlineexceeded")),
+    ("upstream_rejected", ("invalidrequest", "badrequest", "unsupported", "validation", "content")),
+)
+_CONTEXT_TEXT = re.compile(
+    r"maximum context|context (length|window|size)|(prompt|input) is too long|too many (input |prompt )?tokens"
+    r"|reduce the length of the (messages|prompt|input)",
+    re.IGNORECASE,
+)
+_NOT_ABOUT_CONTEXT = frozenset({401, 402, 403, 404, 429})
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What upstream says about a failure, from whatever shape it came in.
+
+    words   its type, code, status and reason, in lower case, only letters and digits, a space between two
+    number  its own code where that reads like an HTTP status
+    """
+
+    message: str = ""
+    words: str = ""
+    number: int | None = None
+    param: str = ""
+    retry_after: float | None = None
+
+
+class FieldRefused(ProviderError):
+    """Upstream doesn't know a field of ours: sent again without it, the same request may be answered."""
+
+    def __init__(self, field: str, *, reason: str, request_id: str) -> None:
+        super().__init__("upstream_rejected", permanent=True, reason=reason, request_id=request_id)
+        self.field = field
+
+
+def failure(
+    code: str,
+    reason: str = "",
+    *,
+    permanent: bool | None = None,
+    retry_after: float | None = None,
+    request_id: str = "",
+) -> ProviderError:
+    """The error of a code, with the code's usual rules for sending again; `reason` must be redacted already."""
+    return ProviderError(
+        code,
+        permanent=code in PERMANENT if permanent is None else permanent,
+        retry_after=retry_after,
+        reason=reason[:200],
+        max_tries=_MAX_TRIES.get(code, 3),
+        request_id=request_id,
+    )
+
+
+def status_failure(
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[str] = (), request_id: str = ""
+) -> ProviderError:
+    """The error of an answer that is not 2xx. `headers` with lower-case names, `body` its beginning, unpacked."""
+    said = _parsed(body)
+    complaint = _from_body(said) if said is not None else Complaint()
+    text = complaint.message or (_plain(body) if said is None else "") or f"HTTP {status}"
+    reason = redact(text, secrets)
+    code = _code(complaint, status)
+    if status == 404 and said is None:
+        code = "upstream_bad_response"  # no model API: those answer with JSON
+    if code == "upstream_rejected" and status in (400, 422) and (field := _refused_field(complaint)):
+        return FieldRefused(field, reason=reason, request_id=request_id)
+    return failure(
+        code,
+        reason,
+        permanent=_permanent(code, status, headers),
+        retry_after=retry_after(headers) or complaint.retry_after,
+        request_id=request_id,
+    )
+
+
+def stream_failure(complaint: Complaint, secrets: Sequence[str] = (), request_id: str = "") -> ProviderError:
+    """The error that upstream reports inside an answer whose status was 200."""
+    reason = redact(complaint.message, secrets)
+    if "unexpected endpoint or method" in complaint.message.lower():  # LM Studio, when the address lacks its /v1
+        return failure("upstream_bad_response", reason, request_id=request_id)
+    return failure(_code(complaint, None), reason, retry_after=complaint.retry_after, request_id=request_id)
+
+
+def stream_complaint(value: object) -> Complaint | None:
+    """The complaint in a decoded chunk or whole answer, or None when it is none."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict):
+        return None
+    if value.get("error") or value.get("object") == "error" or value.get("type") == "error":
+        return _from_body(value)
+    choices = value.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and choice.get("error"):
+            return _from_body(choice)
+    return None
+
+
+def text_complaint(data: str) -> Complaint:
+    """The complaint of an event that is named an error: JSON in any shape, or plain text."""
+    try:
+        return _from_body(json.loads(data))
+    except (ValueError, RecursionError):
+        return Complaint(message=data)
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds that upstream asks us to wait: `retry-after-ms`, else `retry-after` as a number or an HTTP date.
+
+    None for nothing, nonsense, zero and the past; `inf` stays `inf`. A date is measured from the answer's own `date`.
+    """
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        return seconds if seconds > 0 else None  # not a number is not above zero either
+    until = _timestamp(headers.get("retry-after", ""))
+    if until is None:
+        return None
+    sent = _timestamp(headers.get("date", ""))
+    seconds = until - (now() if sent is None else sent)
+    return seconds if seconds > 0 else None
+
+
+def _timestamp(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _permanent(code: str, status: int, headers: Mapping[str, str]) -> bool:
+    said = headers.get("x-should-retry", "").strip().lower()
+    if said in ("true", "false"):
+        return said == "false"
+    return code in PERMANENT or status in _HOPELESS_STATUSES
+
+
+def _parsed(body: bytes) -> object | None:
+    """The body as a JSON object or array, else None."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _plain(body: bytes) -> str:
+    """A short plain text that somebody may read; never HTML."""
+    text = body.decode("utf-8", "replace").strip()
+    return "" if text.startswith("<") or "<html" in text.lower() else text
+
+
+def _from_body(value: object) -> Complaint:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict):
+        return Complaint(message=value if isinstance(value, str) else "")
+    error = value.get("error")
+    if isinstance(error, dict):
+        return _from_fields({**value, **error})
+    if isinstance(error, str) and error:
+        return _from_fields({**value, "message": error})
+    return _from_fields(value)
+
+
+def _from_fields(fields: Mapping[str, Any]) -> Complaint:
+    details = fields.get("details")
+    details = [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    inner = [fields.get("metadata"), fields.get("innererror"), *details]
+    sources = [fields, *(part for part in inner if isinstance(part, dict))]
+    names = ("type", "code", "status", "error_type", "reason")
+    words = [_bare(source[name]) for source in sources for name in names if isinstance(source.get(name), str)]
+    numbers = (_http_number(fields.get(name)) for name in ("code", "status_code", "status"))
+    message = _message(fields.get("message")) or _message(fields.get("detail"))
+    param = fields.get("param")
+    return Complaint(
+        message=message,
+        words=" ".join(words),
+        number=next((number for number in numbers if number is not None), None),
+        param=param if isinstance(param, str) else "",
+        retry_after=_retry_info(details),
+    )
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
+def _message(value: object) -> str:
+    """A message may be a text, FastAPI's list of what is wrong where, or an object around one of these."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return _message(value.get("detail") or value.get("message"))
+    if not isinstance(value, list):
+        return ""
+    parts = []
+    for item in value[:5]:
+        if isinstance(item, dict):
+            place = item.get("loc")
+            where = ".".join(str(step) for step in place) if isinstance(place, list) else ""
+            parts.append(f"{where}: {item.get('msg', '')}" if where else str(item.get("msg", "")))
+    return "; ".join(parts)
+
+
+def _http_number(value: object) -> int | None:
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value[:4])
+    return value if isinstance(value, int) and 400 <= value <= 599 else None
+
+
+def _retry_info(details: Sequence[Mapping[str, Any]]) -> float | None:
+    """Google's RetryInfo: `{"retryDelay": "23s"}`."""
+    for detail in details:
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", str(detail.get("retryDelay", "")))
+        if found and 0 < float(found[1]) < math.inf:
+            return float(found[1])
+    return None
+
+
+def _refused_field(complaint: Complaint) -> str:
+    text = f"{complaint.message} {complaint.param}"
+    if "stream_options" in text:
+        return "stream_options"
+    return "max_tokens" if "max_tokens" in text and "max_completion_tokens" in text else ""
+
+
+def _code(complaint: Complaint, status: int | None) -> str:
+    """Words that are clear in themselves win over the number, the number over vague words, these over the text."""
+    number = status if status is not None else complaint.number
+    code = _by_words(complaint.words, _ALWAYS)
+    if not code and number in (None, 400, 422):
+        code = _by_words(complaint.words, _WITHOUT_STATUS)
+    vague = code in ("", "upstream_rejected") and number not in _NOT_ABOUT_CONTEXT
+    if vague and _CONTEXT_TEXT.search(complaint.message):
+        return "context_too_long"
+    if code or number is None:
+        return code or "upstream_error"
+    return _STATUS_CODES.get(number, "upstream_error" if number >= 500 else "upstream_rejected")
+
+
+def _by_words(words: str, table: Sequence[tuple[str, Sequence[str]]]) -> str:
+    return next((code for code, parts in table if any(part in words for part in parts)), "")

@@ -1,0 +1,56 @@
+"""Gzip that cannot explode: we ask for identity, some proxies pack anyway (PROMISES T19, case 59).
+
+httpx would unpack whole reads at once: 195 kB became 200 MB in pieces of up to 67 MB.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from chat.providers.base import ProviderError
+
+PIECE_BYTES = 64 * 1024
+RATIO = 100
+TOTAL_BYTES = 64 * 1024 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Gunzip:
+    """Unpacks in pieces of at most PIECE_BYTES. All methods raise ProviderError `upstream_encoding`."""
+
+    def __init__(self) -> None:
+        self._unpacker = zlib.decompressobj(_GZIP)
+        self._packed = b""
+        self._full = False
+        self._bytes_in = 0
+        self._bytes_out = 0
+
+    @property
+    def pending(self) -> bool:
+        """`piece` may have more without more input: some is left, or zlib itself stopped in the middle of a copy."""
+        return bool(self._packed) or self._full
+
+    def feed(self, packed: bytes) -> None:
+        """Take what was read."""
+        self._packed += packed
+        self._bytes_in += len(packed)
+
+    def piece(self) -> bytes:
+        """Unpack a little more; empty when it takes more input."""
+        if self._unpacker.eof:  # several members in a row are one body
+            self._unpacker = zlib.decompressobj(_GZIP)
+        try:
+            piece = self._unpacker.decompress(self._packed, PIECE_BYTES)
+        except zlib.error as error:
+            raise ProviderError("upstream_encoding", permanent=True, reason="broken gzip") from error
+        self._packed = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+        self._full = len(piece) == PIECE_BYTES
+        self._bytes_out += len(piece)
+        if self._bytes_out > PIECE_BYTES + RATIO * self._bytes_in or self._bytes_out > TOTAL_BYTES:
+            raise ProviderError("upstream_encoding", permanent=True, reason="a gzip bomb")
+        return piece
+
+    @property
+    def complete(self) -> bool:
+        """The last member is whole, or none began."""
+        return self._unpacker.eof or self._bytes_in == 0

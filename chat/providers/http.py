@@ -1,0 +1,363 @@
+"""HTTP to upstreams: clients, credentials, limits, and every transport fault as a ProviderError.
+
+The only importer of httpx, which may be replaced (PROMISES 5.9). Knows no dialect: bytes go out, bytes come in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from chat.providers.address import clean_base_url
+from chat.providers.base import Endpoint, Probe, ProviderError
+from chat.providers.deadline import Deadline
+from chat.providers.errors import failure, status_failure
+from chat.providers.gunzip import Gunzip
+from chat.providers.redaction import redact
+
+ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
+
+ERROR_BODY_BYTES = 16 * 1024
+ERROR_BODY_SECONDS = 5.0
+WRITE_SECONDS = 10.0
+POOL_SECONDS = 5.0
+MAX_CONNECTIONS = 2000
+
+TURNED_AWAY_SECONDS = 0.25
+"""A reset this soon after the request left is a listener that turns connections away, not a model that broke off."""
+
+_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
+_NO_ANSWER = "Server disconnected without sending a response."
+
+
+class Reply:
+    """A good answer whose body is still coming. `sent_at` is when the request had left, in the loop's time."""
+
+    def __init__(self, response: httpx.Response, probe: Probe, deadline: Deadline, sent_at: float) -> None:
+        self.sent_at = sent_at
+        self.request_id = _request_id(response.headers)
+        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._probe = probe
+        self._deadline = deadline
+        self._gunzip = _unpacker(response.headers)
+        self._body = response.aiter_raw()
+
+    @property
+    def compressed(self) -> bool:
+        """The body was packed although identity was asked for."""
+        return self._gunzip is not None
+
+    async def read(self, until: float) -> bytes:
+        """The next bytes of the body, unpacked; empty at its clean end.
+
+        Raises TimeoutError when the loop's clock passes `until`, ProviderError `upstream_cut`, `upstream_malformed` or
+        `upstream_encoding`.
+        """
+        while True:
+            if self._gunzip is not None and self._gunzip.pending and (piece := self._gunzip.piece()):
+                return piece
+            received = await self._receive(until)
+            if received is None:
+                if self._gunzip is not None and not self._gunzip.complete:
+                    raise failure("upstream_encoding", "gzip without its end")
+                return b""
+            if self._gunzip is None:
+                return received
+            self._gunzip.feed(received)
+
+    async def _receive(self, until: float) -> bytes | None:
+        try:
+            with self._deadline.until(until):
+                received = await anext(self._body, None)
+        except httpx.RemoteProtocolError as error:
+            cut = str(error).startswith("peer closed connection")
+            raise failure("upstream_cut" if cut else "upstream_malformed", redact(str(error))) from error
+        except httpx.TransportError as error:
+            raise failure("upstream_cut", redact(str(error))) from error
+        if received is not None:
+            self._probe.received()
+        return received
+
+
+class Sender:
+    """Sends requests to one endpoint over one pool of connections. Raises nothing but ProviderError."""
+
+    def __init__(self, endpoint: Endpoint, client_factory: ClientFactory | None = None) -> None:
+        self._endpoint = endpoint
+        self._client_factory = client_factory or open_client
+        self._client: httpx.AsyncClient | None = None
+        self.secrets = (endpoint.api_key, *endpoint.extra_headers.values())
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    @asynccontextmanager
+    async def post(self, path: str, payload: Mapping[str, Any], probe: Probe) -> AsyncIterator[Reply]:
+        """Send, and hand over the answer when its headers are here and good; leaving closes the connection at once."""
+        content = _encoded(payload)
+        deadline = Deadline()
+        async with AsyncExitStack() as stack:
+            stack.callback(deadline.close)
+            request = _Request(self._endpoint, path, content, probe, deadline)
+            with _translated(request):
+                if self._client is None:
+                    self._client = self._client_factory(self._endpoint)
+                try:
+                    response = await request.send(self._client)
+                except httpx.TransportError as error:
+                    if not request.may_be_stale(error):
+                        raise
+                    # A kept-alive connection that upstream had closed: nothing reached a model (WIRE.md o.1).
+                    client = await stack.enter_async_context(self._client_factory(self._endpoint))
+                    response = await request.send(client)
+            stack.push_async_callback(response.aclose)
+            yield await self._good(response, request)
+
+    async def _good(self, response: httpx.Response, request: _Request) -> Reply:
+        """The reply to a status of a good answer; else the matching ProviderError."""
+        status = response.status_code
+        if status in (200, 201, 202, 203):
+            return Reply(response, request.probe, request.deadline, request.sent_at)
+        request_id = _request_id(response.headers)
+        if 300 <= status < 400:
+            raise failure("upstream_redirect", f"HTTP {status}", request_id=request_id)
+        if status < 300:
+            raise failure("upstream_bad_response", f"HTTP {status}", request_id=request_id)
+        body = await _error_body(response, request)
+        raise status_failure(status, response.headers, body, self.secrets, request_id)
+
+
+class _Request:
+    """One request on its way; also httpcore's `trace`, the only one to tell when it has left and on what connection."""
+
+    def __init__(self, endpoint: Endpoint, path: str, content: bytes, probe: Probe, deadline: Deadline) -> None:
+        self.probe = probe
+        self.deadline = deadline
+        self.sent_at = 0.0
+        self._endpoint = endpoint
+        self._path = path
+        self._content = content
+        self._is_connected_anew = False
+        self._is_sent = False
+        self._loop = asyncio.get_running_loop()
+
+    async def send(self, client: httpx.AsyncClient) -> httpx.Response:
+        """Answer headers, or httpx's exception, or TimeoutError."""
+        limits = self._endpoint.limits
+        self._is_connected_anew = self._is_sent = False
+        request = client.build_request("POST", self._path, content=self._content, extensions={"trace": self})
+        self.probe.started()
+        # Until the request has left, httpx's own limits for each step hold; this one is for their sum.
+        self.sent_at = self._loop.time()
+        before_sent = POOL_SECONDS + 2 * limits.connect + 2 * WRITE_SECONDS
+        with self.deadline.until(self.sent_at + before_sent + limits.first_byte):
+            return await client.send(request, stream=True)
+
+    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        if name == "connection.connect_tcp.started":
+            self._is_connected_anew = True
+        elif name == "http11.send_request_body.complete":
+            self._is_sent = True
+            self.sent_at = self._loop.time()
+            self.deadline.until(self.sent_at + self._endpoint.limits.first_byte)
+            self.probe.sent()
+
+    def may_be_stale(self, error: httpx.TransportError) -> bool:
+        """A re-used connection gave no byte of an answer."""
+        return not self._is_connected_anew and _is_silent_end(error)
+
+    def failure(self, error: Exception) -> ProviderError:
+        """What an exception means that came before the answer's headers."""
+        if isinstance(error, TimeoutError):
+            # What was sent may have been billed: it is not sent again.
+            return failure("upstream_timeout", "no answer yet", permanent=self._is_sent)
+        if isinstance(error, httpx.TransportError) and _is_silent_end(error):
+            soon = self._loop.time() - self.sent_at < TURNED_AWAY_SECONDS
+            turned_away = not isinstance(error, httpx.RemoteProtocolError) and (not self._is_sent or soon)
+            return failure("upstream_unreachable" if turned_away else "upstream_cut", redact(str(error)))
+        return transport_failure(error)
+
+
+def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    """A client for one endpoint. Raises ProviderError for an address or credentials that can't be sent.
+
+    Nothing is taken from the environment, no redirect is followed, no cookie is kept.
+    """
+    limits = endpoint.limits
+    connections = endpoint.max_parallel + 2 if endpoint.max_parallel else MAX_CONNECTIONS
+    return httpx.AsyncClient(
+        base_url=_base_url(endpoint.base_url),
+        headers={**_headers(endpoint.auth, endpoint.api_key), **_sendable(endpoint.extra_headers)},
+        params=dict(endpoint.extra_query),
+        timeout=httpx.Timeout(connect=limits.connect, write=WRITE_SECONDS, pool=POOL_SECONDS, read=None),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30),
+        verify=_ssl_context(),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        trust_env=False,
+        follow_redirects=False,
+        http2=False,
+    )
+
+
+def get_json(base_url: str, path: str, api_key: str, timeout: float, max_bytes: int) -> object:
+    """The decoded JSON of one GET, for start-up and admin pages: synchronous. Raises ProviderError."""
+    deadline = time.monotonic() + timeout
+    body = bytearray()
+    try:
+        with (
+            httpx.Client(
+                base_url=_base_url(base_url),
+                headers={**_headers("bearer", api_key), "Accept": "application/json"},
+                timeout=timeout,
+                verify=_ssl_context(),
+                trust_env=False,
+            ) as client,
+            client.stream("GET", path) as response,
+        ):
+            for piece in response.iter_raw():
+                body += piece
+                if len(body) > max_bytes:
+                    raise failure("upstream_bad_response", f"more than {max_bytes} bytes")
+                if time.monotonic() > deadline:
+                    raise failure("upstream_timeout")
+            headers, status = response.headers, response.status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise transport_failure(error) from error
+    if 300 <= status < 400:
+        raise failure("upstream_redirect", f"HTTP {status}")
+    if status != 200:
+        raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), (api_key,), _request_id(headers))
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise failure("upstream_bad_response", "no JSON") from error
+
+
+def transport_failure(error: Exception) -> ProviderError:
+    """What an exception of httpx means, when nothing is known of the request."""
+    reason = redact(str(error))
+    if isinstance(error, httpx.TimeoutException):
+        return failure("upstream_timeout", reason)
+    if isinstance(error, httpx.ConnectError):
+        causes = list(_causes(error))
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            return failure("upstream_dns", reason)
+        if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes):
+            return failure("upstream_tls", reason)
+        return failure("upstream_unreachable", reason)
+    if isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol):
+        return failure("upstream_cut" if str(error) == _NO_ANSWER else "upstream_bad_response", reason)
+    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
+        return failure("upstream_cut", reason)
+    if isinstance(error, httpx.InvalidURL):
+        return failure("upstream_dns", reason, permanent=True)
+    return failure("upstream_rejected", reason)
+
+
+@contextmanager
+def _translated(request: _Request) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise request.failure(error) from error
+
+
+def _is_silent_end(error: httpx.TransportError) -> bool:
+    """The connection ended before a status line: closed, reset, or dead when the request was written."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return str(error) == _NO_ANSWER
+    return isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The chain below an exception, groups included."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error.__cause__, error.__context__]
+    while todo:
+        cause = todo.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        todo += [cause.__cause__, cause.__context__]
+        if isinstance(cause, BaseExceptionGroup):
+            todo += cause.exceptions
+
+
+async def _error_body(response: httpx.Response, request: _Request) -> bytes:
+    """The beginning of an error's body; what can't be read in time is left out."""
+    until = asyncio.get_running_loop().time() + ERROR_BODY_SECONDS
+    body = b""
+    try:
+        reply = Reply(response, request.probe, request.deadline, request.sent_at)
+        while len(body) < ERROR_BODY_BYTES and (piece := await reply.read(until)):
+            body += piece
+    except (ProviderError, TimeoutError):
+        pass
+    return body[:ERROR_BODY_BYTES]
+
+
+def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
+    encodings = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    encodings = [name for name in encodings if name not in ("", "identity")]
+    if not encodings:
+        return None
+    if encodings not in (["gzip"], ["x-gzip"]):
+        raise failure("upstream_encoding", redact(", ".join(encodings)))
+    return Gunzip()
+
+
+def _headers(auth: str, api_key: str) -> dict[str, str]:
+    headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "chatsite"}
+    key = api_key.strip()
+    if key and auth != "none":
+        if not key.isascii() or not key.isprintable():
+            raise failure("upstream_auth", "the key holds characters that no header can carry")
+        headers |= {"api-key": key} if auth == "api_key_header" else {"Authorization": f"Bearer {key}"}
+    return headers
+
+
+def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not (name.isascii() and value.isascii() and value.isprintable()):
+            raise failure("upstream_rejected", f"the header {name!r} can't be sent")
+    return headers
+
+
+def _base_url(text: str) -> str:
+    try:
+        return clean_base_url(text)
+    except ValueError as error:
+        raise failure("upstream_bad_response", str(error)) from error
+
+
+def _encoded(payload: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    except (TypeError, ValueError) as error:
+        raise failure("upstream_rejected", "the request can't be written as JSON") from error
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), "")
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    """One for the process, since making one takes tens of milliseconds. The system's own authorities count too."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context

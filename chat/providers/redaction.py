@@ -1,0 +1,53 @@
+"""What upstream says about an error, made fit for eyes and logs: no keys, no tokens, one line, 200 characters.
+
+OpenAI's 401 echoes the first eight and last four characters of the key, DeepSeek's the last four (WIRE.md e).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+LENGTH = 200
+MASK = "[…]"
+
+_GRAM = 6
+"""A word that shares this many characters in a row with a secret is taken for a part of it."""
+
+_SECRETS = re.compile(
+    r"\beyJ[\w-]{5,}(?:\.[\w-]*)*"  # a JSON Web Token
+    r"|\b(?:sk|pk|rk|gsk|xai|hf|nvapi|key)[-_][\w.*…-]{6,}"
+    r"|\bAIza[\w-]{10,}"
+    r"|\b(?i:bearer)\s+\S+"
+    r"|\S*\*{2,}\S*"  # what somebody else masked, with what they left standing
+    r"|\b[0-9A-Fa-f]{24,}\b"
+    r"|(?=[A-Za-z_=+]*\d)[A-Za-z0-9+_=]{28,}"
+    r"|(?=[A-Za-z_=+/-]*\d)[A-Za-z0-9+/_=-]{40,}"
+)
+_WORD = re.compile(r"[^\s\"'`(),;:<>{}\[\]]+")
+_SPACES = re.compile(r"[\s\x00-\x1f\x7f]+")
+
+
+def redact(text: str, secrets: Sequence[str] = ()) -> str:
+    """One line of at most LENGTH characters; `secrets` (our key, our extra headers) are masked, and parts of them."""
+    text = _SPACES.sub(" ", text[: 20 * LENGTH]).strip()
+    for secret in secrets:
+        text = _without(secret.strip(), text)
+    text = _SECRETS.sub(MASK, text)
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
+
+
+def _without(secret: str, text: str) -> str:
+    if len(secret) < 3:
+        return text
+    text = text.replace(secret, MASK)
+    if len(secret) < _GRAM + 2:
+        return text
+    text = re.sub(rf"(?<!\w){re.escape(secret[-4:])}(?!\w)", MASK, text)
+    grams = frozenset(_grams(secret))
+    return _WORD.sub(lambda word: MASK if grams.intersection(_grams(word[0])) else word[0], text)
+
+
+def _grams(text: str) -> Iterator[str]:
+    return (text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1))

@@ -1,0 +1,116 @@
+"""The one stopwatch of an answer. Knows a clock, and nothing of networks, tokenizers or databases.
+
+All times run on a monotonic clock from the moment the last attempt's request is handed to the HTTP client:
+
+    ttft_ms                 to the first delta with non-empty content or reasoning
+    duration_ms             to the last byte read of the body (the wait after it doesn't count)
+    writing_ms              last delta − first delta
+    inter_token_latency_ms  writing_ms / (completion_tokens − 1), two decimals
+    tokens_per_second       1000 / inter_token_latency_ms, two decimals
+    characters_per_second   code points of content / writing_ms × 1000, two decimals
+    longest_gap_ms          the longest wait between two deltas that follow each other
+
+The three speeds are None with fewer than two tokens or deltas or a span of 0. A delta's time is when its bytes were
+read, so deltas that arrive in one read share it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The times of one answer in milliseconds; None = unknown."""
+
+    ttft_ms: int | None = None
+    duration_ms: int | None = None
+    writing_ms: Decimal | None = None
+    longest_gap_ms: int | None = None
+    deltas: int = 0
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """What follows from a Timing and the counts; None = cannot be told."""
+
+    inter_token_latency_ms: Decimal | None = None
+    tokens_per_second: Decimal | None = None
+    characters_per_second: Decimal | None = None
+
+
+class Stopwatch:
+    """Times one attempt. `clock` gives seconds and never goes back."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._started: float | None = None
+        self._received: float | None = None
+        self._first: float | None = None
+        self._last: float | None = None
+        self._gap = 0.0
+        self._deltas = 0
+
+    def started(self) -> None:
+        """The request is handed to the HTTP client; begins anew when it is handed over again."""
+        self._started = self._clock()
+        self._received = None
+
+    def received(self) -> None:
+        """Bytes of the body were read."""
+        self._received = self._clock()
+
+    def delta(self) -> None:
+        """A delta with non-empty content or reasoning was found in the bytes read last."""
+        now = self._received if self._received is not None else self._clock()
+        if self._first is None or self._last is None:
+            self._first = now
+        else:
+            self._gap = max(self._gap, now - self._last)
+        self._last = now
+        self._deltas += 1
+
+    def elapsed_ms(self) -> int:
+        """From the start to the last delta, or to now before the first one; 0 when not started."""
+        if self._started is None:
+            return 0
+        return round(((self._last if self._last is not None else self._clock()) - self._started) * 1000)
+
+    def timing(self) -> Timing:
+        """The times so far."""
+        if self._started is None:
+            return Timing()
+        several = self._deltas > 1 and self._first is not None and self._last is not None
+        return Timing(
+            ttft_ms=self._since_start(self._first),
+            duration_ms=self._since_start(self._received),
+            writing_ms=_decimal((self._last - self._first) * 1000, "0.001") if several else None,  # type: ignore[operator]
+            longest_gap_ms=round(self._gap * 1000) if several else None,
+            deltas=self._deltas,
+        )
+
+    def _since_start(self, moment: float | None) -> int | None:
+        if moment is None or self._started is None:
+            return None
+        return round((moment - self._started) * 1000)
+
+
+def speeds(writing_ms: Decimal | None, deltas: int, completion_tokens: int | None, characters: int) -> Speeds:
+    """The speeds of an answer, by the formulas above. Everything may be read back from a stored row."""
+    if not writing_ms or deltas < 2 or completion_tokens is None or completion_tokens < 2:
+        return Speeds()
+    latency = _decimal(writing_ms / (completion_tokens - 1), "0.01")
+    return Speeds(
+        inter_token_latency_ms=latency,
+        tokens_per_second=_decimal(1000 / latency, "0.01") if latency else None,
+        characters_per_second=_decimal(characters * 1000 / writing_ms, "0.01"),
+    )
+
+
+def _decimal(value: float | Decimal, places: str) -> Decimal:
+    return Decimal(value).quantize(Decimal(places), rounding=ROUND_HALF_UP)

@@ -1,0 +1,77 @@
+"""The chat page: a new conversation, or one of one's own."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from chat.models import Conversation, LanguageModel
+from chat.protocol import TEXT_BYTES
+from chat.views.modules import import_map
+from chat.views.policy import portal_page
+from chat.views.strings import page_strings
+from chat.views.transcript import moulds, shown_messages
+
+LISTED = 500
+"""So many conversations stand in the sidebar."""
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """`/` leads to a new conversation."""
+    return redirect("conversation-new")
+
+
+@portal_page
+@login_required
+def new_conversation(request: HttpRequest) -> HttpResponse:
+    """An empty page to write the first prompt on."""
+    return _chat_page(request, None)
+
+
+@portal_page
+@login_required
+def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
+    """One of the user's own conversations; a foreign one is as unknown as one that never was."""
+    conversation = get_object_or_404(
+        Conversation.objects.visible_to(request.user).select_related("model"), pk=conversation_id
+    )
+    return _chat_page(request, conversation)
+
+
+def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
+    models = list(LanguageModel.objects.usable())
+    chosen = _chosen(models, conversation)
+    context: dict[str, Any] = {
+        "conversation": conversation,
+        "conversations": Conversation.objects.visible_to(request.user).listed()[:LISTED],
+        "shown_messages": shown_messages(conversation) if conversation else [],
+        "moulds": moulds(),
+        "models": models,
+        "chosen": chosen,
+        "has_local_model": any(model.provider.kind == "local" for model in models),
+        "import_map": import_map(),
+        "strings": page_strings(),
+        "page": {
+            "user": request.user.pk,
+            "conversation": str(conversation.pk) if conversation else None,
+            "socket": "/ws/chat/",
+            "login": reverse("login"),
+            "chat": reverse("conversation-new"),
+            "model": str(chosen) if chosen else "",
+            "text_bytes": TEXT_BYTES,
+        },
+    }
+    return render(request, "chat/page.html", context)
+
+
+def _chosen(models: list[LanguageModel], conversation: Conversation | None) -> LanguageModel | None:
+    """The conversation's model while it may be used, else the portal's first one."""
+    for model in models:
+        if conversation is not None and model.pk == conversation.model_id:
+            return model
+    return models[0] if models else None

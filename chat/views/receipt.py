@@ -1,0 +1,85 @@
+"""The receipt of an answer, ready to be shown: stored numbers in the reader's notation, nothing rounded away.
+
+static/chat/js/figures.js does the same for a live answer; tests/js/receipt_cases.json holds both to the same cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from chat.messages import finish_reason_in_words
+from chat.models import UsageRecord
+from chat.timing import speeds
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Every figure twice: as stored, for `data-` attributes ('' = unknown), and as a person reads it."""
+
+    duration_ms: str = ""
+    duration: str = ""
+    ttft_ms: str = ""
+    ttft: str = ""
+    tokens_per_second: str = ""
+    speed: str = ""
+    prompt_tokens: str = ""
+    completion_tokens: str = ""
+    tokens: str = ""
+    source: str = ""
+    source_word: str = ""
+    finish: str = ""
+
+
+def receipt_of(usage: UsageRecord, state: str) -> Receipt:
+    """What `usage` tells about an answer in `state`."""
+    speed = speeds(usage.writing_ms, usage.deltas, usage.completion_tokens, usage.characters).tokens_per_second
+    return Receipt(
+        duration_ms=_raw(usage.duration_ms),
+        duration=seconds(usage.duration_ms),
+        ttft_ms=_raw(usage.ttft_ms),
+        ttft=seconds(usage.ttft_ms),
+        tokens_per_second=_raw(speed),
+        speed=rate(speed),
+        prompt_tokens=_raw(usage.prompt_tokens),
+        completion_tokens=_raw(usage.completion_tokens),
+        tokens=tokens(usage.prompt_tokens, usage.completion_tokens),
+        source=usage.usage_source,
+        source_word=source_word(usage.usage_source),
+        finish=finish_reason_in_words(usage.finish_reason, state),
+    )
+
+
+def seconds(milliseconds: int | None) -> str:
+    """442 → '0.442 s': whole milliseconds keep all their digits."""
+    if milliseconds is None:
+        return ""
+    return _("%(number)s s") % {"number": _grouped(Decimal(milliseconds) / 1000, 3)}
+
+
+def rate(per_second: Decimal | None) -> str:
+    """55.1 → '55.10', as many decimals as are stored."""
+    return "" if per_second is None else _grouped(per_second, 2)
+
+
+def tokens(prompt: int | None, completion: int | None) -> str:
+    """18, 2 → '18 in, 2 out': words, because an arrow between numbers turns round from right to left."""
+    if prompt is None or completion is None:
+        return ""
+    return _("%(prompt)s in, %(completion)s out") % {"prompt": _grouped(prompt), "completion": _grouped(completion)}
+
+
+def source_word(source: str) -> str:
+    """Who counted the tokens, in a word."""
+    return str(UsageRecord.Source(source).label) if source in UsageRecord.Source.values else source
+
+
+def _grouped(number: int | Decimal, decimals: int = 0) -> str:
+    return number_format(number, decimals, use_l10n=True, force_grouping=True)
+
+
+def _raw(value: int | Decimal | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""The ASGI application: probes, pages and sockets around one runner. Pure ASGI, so that any server can run it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.db import DatabaseError
+
+from chat.access import Application, Receive, Scope, Send
+from chat.generation.runner import Runner
+from chat.routing import websocket_application
+
+logger = logging.getLogger(__name__)
+
+READY_SECONDS = 1.0
+DISK_BYTES = 100 * 1024 * 1024
+
+
+def build_application(runner: Runner) -> Application:
+    """Everything that the portal answers."""
+    pages: Any = get_asgi_application()
+
+    async def http(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/healthz":
+            await _plain(send, 200, "alive")
+        elif scope["path"] == "/readyz":
+            problem = await why_not_ready(runner)
+            await _plain(send, 503 if problem else 200, problem or "ready")
+        else:
+            await pages(scope, receive, send)
+
+    return ProtocolTypeRouter({"http": http, "websocket": websocket_application(runner)})  # type: ignore[no-any-return]
+
+
+async def why_not_ready(runner: Runner) -> str:
+    """Why no work should be sent here, '' when all is well: draining, the database doesn't write, the disk is full.
+
+    The probes are answered before Django, so that they need no allowed host and no thread of the pages.
+    """
+    if runner.draining.is_set():
+        return "draining"
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await runner.write(_nothing)  # its transaction takes the write lock
+    except (DatabaseError, TimeoutError, RuntimeError) as error:
+        logger.warning("not ready: the database does not write: %s", error or "no answer within a second")
+        return "the database does not write"
+    if shutil.disk_usage(settings.PORTAL_DATA_DIR).free < DISK_BYTES:
+        return "the disk is full"
+    return ""
+
+
+def _nothing() -> None:
+    """A transaction without a change."""
+
+
+async def _plain(send: Send, status: int, text: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{text}\n".encode()})

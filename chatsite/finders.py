@@ -1,0 +1,82 @@
+"""Publishes exactly the named files of node_modules as `vendor/…`: nothing else of a package reaches a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import BaseFinder
+from django.core.checks import CheckMessage, Error
+from django.core.files.storage import FileSystemStorage, Storage
+
+LANGUAGES = (
+    "bash",
+    "c",
+    "cpp",
+    "csharp",
+    "css",
+    "diff",
+    "dockerfile",
+    "go",
+    "ini",
+    "java",
+    "javascript",
+    "json",
+    "kotlin",
+    "markdown",
+    "php",
+    "plaintext",
+    "powershell",
+    "python",
+    "ruby",
+    "rust",
+    "shell",
+    "sql",
+    "swift",
+    "typescript",
+    "xml",
+    "yaml",
+)
+"""The languages whose code is coloured; each is loaded when a message first needs it."""
+
+VENDOR_FILES = {
+    "vendor/markdown-it.mjs": "markdown-it/dist/browser/markdown-it.esm.min.mjs",
+    "vendor/dompurify.mjs": "dompurify/dist/purify.es.mjs",
+    "vendor/highlight/core.js": "@highlightjs/cdn-assets/es/core.min.js",
+} | {
+    f"vendor/highlight/languages/{language}.js": f"@highlightjs/cdn-assets/es/languages/{language}.min.js"
+    for language in LANGUAGES
+}
+"""Static name → file below node_modules."""
+
+
+class VendorStorage(FileSystemStorage):
+    """Answers to the published names with the files of node_modules."""
+
+    def path(self, name: str) -> str:
+        return str(Path(self.location) / VENDOR_FILES[name])
+
+
+class VendorFinder(BaseFinder):
+    """The static-files finder of the browser libraries."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.root = Path(settings.BASE_DIR) / "node_modules"
+        self.storage = VendorStorage(location=self.root)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        missing = [file for file in VENDOR_FILES.values() if not (self.root / file).is_file()]
+        if not missing:
+            return []
+        text = f"{len(missing)} files of the browser libraries are missing, the first is node_modules/{missing[0]}."
+        return [Error(text, hint="Run ./run.py setup.", id="chatsite.E001")]
+
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
+        found = [self.storage.path(path)] if path in VENDOR_FILES and Path(self.storage.path(path)).is_file() else []
+        return found if find_all else (found or [""])[0] or None
+
+    def list(self, ignore_patterns: Any) -> Iterator[tuple[str, Storage]]:
+        for name in VENDOR_FILES:
+            yield name, self.storage

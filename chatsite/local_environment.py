@@ -1,0 +1,88 @@
+"""What `./run.py` fills in for a portal on one's own machine: secrets, a port, the loopback addresses.
+
+Runs before anything is installed: the standard library only.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+OFF = {"0", "false", "off", "no", "n", "f"}
+
+
+def stored_and_given(environ: Mapping[str, str], data_dir: Path) -> dict[str, str]:
+    """`secrets.env` under the environment, as settings.py reads them."""
+    values = {}
+    for line in read_or_empty(data_dir / "secrets.env").splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not name.startswith("#"):
+            values[name.strip()] = value.strip().strip("'\"")
+    return {**values, **{name: value for name, value in environ.items() if value}}
+
+
+def wants_local_model(values: Mapping[str, str]) -> bool:
+    upstream = any(values.get(name) for name in ("OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL"))
+    return not upstream and values.get("PORTAL_LOCAL_MODEL", "1").strip().lower() not in OFF
+
+
+def defaults(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables to set for the portal's processes, where nothing was said."""
+    port = values.get("PORT", "8000").strip()
+    if port == "0":
+        # Found here and not by the server: the origins and the names of the cookies hold the number too.
+        port = free_port(values.get("HOST", "127.0.0.1"))
+    found = {"ALLOWED_HOSTS": ",".join(LOOPBACK_HOSTS), "PORTAL_ORIGINS": ",".join(origins_on_loopback(port))}
+    return {"PORT": port, **{name: value for name, value in found.items() if not values.get(name)}}
+
+
+def origins_on_loopback(port: str) -> list[str]:
+    """What a browser on this machine may write into its Origin header; without the port when it is the usual one.
+
+    A port that is no number is for settings.py to complain about, and only about that.
+    """
+    suffix = f":{port}" if port.isdigit() and port != "80" else ""
+    return [f"http://{host}{suffix}" for host in LOOPBACK_HOSTS]
+
+
+def free_port(host: str) -> str:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host.strip("[]"), 0))
+        return str(probe.getsockname()[1])
+
+
+def write_missing_secrets(values: Mapping[str, str], data_dir: Path) -> list[str]:
+    """Add what is missing to `secrets.env` and return the names; what is there is never replaced."""
+    made = {
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "PORTAL_KEYRING": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+    }
+    missing = [name for name in made if not values.get(name) and not values.get(f"{name}_FILE")]
+    if not missing:
+        return []
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / "secrets.env"
+    text = read_or_empty(path) or (
+        "# Made by ./run.py. Keep a copy beside the backups: without it stored credentials cannot be read.\n"
+    )
+    text += "".join(f"{name}={made[name]}\n" for name in missing)
+    descriptor, partial = tempfile.mkstemp(dir=data_dir)  # with mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    os.replace(partial, path)
+    return missing
+
+
+def read_or_empty(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

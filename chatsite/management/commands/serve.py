@@ -1,0 +1,111 @@
+"""Serve the portal: how production runs it, and what ./run.py ends in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+logger = logging.getLogger(__name__)
+
+READY_TRIES, READY_PAUSE = 50, 0.1
+
+
+class Command(BaseCommand):
+    """Lock, migrations check, boot sweep, then listen; at SIGTERM stop listening, drain, save, close."""
+
+    help = "Serve the portal on HOST and PORT until SIGTERM or SIGINT."
+    requires_system_checks: list[str] = []  # setup_portal and ./run.py check run them; starting should be quick
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit code 0 after a drain, 1 when the port or the data directory is taken or the database isn't migrated."""
+        from chat.generation.recovery import DataDirectoryBusy, DataDirectoryLock, sweep
+
+        lock = DataDirectoryLock(settings.PORTAL_DATA_DIR)
+        try:
+            lock.acquire()
+        except DataDirectoryBusy as busy:
+            leave(str(busy))
+        try:
+            if behind := unapplied_migrations():
+                leave(f"{behind} migrations are not applied; run: ./run.py, or manage.py setup_portal")
+            sweep()
+            failure = serve()
+        finally:
+            lock.release()
+        if failure:
+            leave(failure)
+
+
+def leave(reason: str) -> None:
+    """End with one line and exit code 1."""
+    print(f"chatsite: {reason}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
+def unapplied_migrations() -> int:
+    """How many migrations the database still lacks."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def serve() -> str:
+    """Serve until a signal; returns why it could not, '' when it could."""
+    from chat.environment_models import disable_local_provider, sync_local_provider
+    from chatsite.local_model import LocalModel
+    from chatsite.server import PortalServer  # installs the reactor: before anything else of Twisted
+    from chat.generation.runner import Runner  # isort: skip
+    from chatsite.asgi import build_application  # isort: skip
+
+    runner = Runner()
+    runner.open()
+    local_model = LocalModel() if LocalModel.available() else None
+    if local_model is not None:
+        sync_local_provider(local_model.base_url, local_model.api_key)
+    else:
+        disable_local_provider()
+    connection.close()
+
+    async def started(port: int) -> None:
+        if local_model is not None:
+            await local_model.start()
+        await runner.start()
+        await announce(runner, port)
+
+    async def close() -> None:
+        await runner.close()
+        if local_model is not None:
+            await local_model.stop()
+
+    server = PortalServer(
+        build_application(runner),
+        host=settings.HOST,
+        port=settings.PORT,
+        started=started,
+        drain=lambda: runner.drain(settings.PORTAL_DRAIN_SECONDS),
+        hurry=runner.hurry,
+        close=close,
+    )
+    server.run()
+    runner.close_now()
+    return server.failure
+
+
+async def announce(runner: Any, port: int) -> None:
+    """Print the line that tells a starter that /readyz answers 200."""
+    from chatsite.asgi import why_not_ready
+
+    for _ in range(READY_TRIES):
+        if not await why_not_ready(runner):
+            break
+        await asyncio.sleep(READY_PAUSE)
+    else:
+        raise RuntimeError("the database does not write")
+    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    print(f"chatsite: ready at http://{host}:{port}/", flush=True)

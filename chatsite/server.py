@@ -1,0 +1,206 @@
+"""Daphne made safe: back-pressure on sockets, a bound on bodies, and a shutdown that saves every answer.
+
+It leans on internals of Daphne 4.2 (pinned); tests/chatsite/test_server.py is the contract that an upgrade must pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+# First of all Twisted imports: it installs the asyncio reactor.
+from daphne.server import Server  # isort: skip
+from daphne import http_protocol
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import STDLibLogObserver, globalLogPublisher
+from zope.interface import implementer
+
+from chat.protocol import FRAME_BYTES, CloseCode
+
+logger = logging.getLogger(__name__)
+
+BODY_BYTES = 5 * 1024 * 1024
+BACKLOG = 4096
+SLOW_SECONDS = 30.0
+CLOSE_FRAMES_SECONDS = 0.2
+
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
+    """Refuses bodies over 5 MiB while they arrive; Daphne would put all of them into a file before it calls anybody."""
+
+    _taken = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name
+        """The announced length of the body; None when it comes in chunks."""
+        if length is not None and length > BODY_BYTES:
+            self._refuse()
+            length = 0
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        """A piece of the body."""
+        self._taken += len(data)
+        if self._taken > BODY_BYTES and not self._refused:
+            self._refuse()
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def process(self) -> Any:
+        """The request is whole. A header with which a client could change our links is dropped."""
+        if self._refused:
+            return None
+        self.requestHeaders.removeHeader(b"daphne-root-path")
+        return super().process()
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self.channel.transport.write(TOO_LARGE)
+        self.channel.loseConnection()
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Open while the transport takes more; Twisted closes it above 64 KiB of unsent bytes."""
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The transport's buffer is full."""
+        self.writable.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """The transport's buffer has emptied."""
+        self.writable.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection is gone: whoever waits goes on, and finds out."""
+        self.writable.set()
+
+
+class PortalServer(Server):  # type: ignore[misc]
+    """Listens on one address; `started` is awaited once the port is open, `drain` before the sockets are closed.
+
+    `failure` says why it could not listen; '' when it could.
+    """
+
+    def __init__(
+        self,
+        application: Any,
+        *,
+        host: str,
+        port: int,
+        started: Callable[[int], Awaitable[None]],
+        drain: Callable[[], Awaitable[None]],
+        hurry: Callable[[], None],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        kind, address = ("tcp6", host.replace(":", r"\:")) if ":" in host else ("tcp", host)
+        super().__init__(
+            application,
+            endpoints=[f"{kind}:port={port}:interface={address}:backlog={BACKLOG}"],
+            signal_handlers=False,
+            server_name="chatsite",
+            websocket_max_message_size=FRAME_BYTES,
+            websocket_max_frame_size=FRAME_BYTES,
+        )
+        self.failure = ""
+        self.ports: list[Any] = []
+        self._started = started
+        self._drain = drain
+        self._hurry = hurry
+        self._close = close
+        self._stopping = False
+        self._starting: asyncio.Task[None] | None = None
+
+    def run(self) -> None:
+        """Serve until a signal or a failure to listen ends it."""
+        http_protocol.WebRequest = LimitedRequest
+        globalLogPublisher.addObserver(STDLibLogObserver("twisted"))
+        reactor.callWhenRunning(self._start)  # type: ignore[attr-defined]
+        super().run()
+
+    def listen_success(self, port: Any) -> None:
+        """Remember what to close first."""
+        super().listen_success(port)
+        self.ports.append(port)
+
+    def listen_error(self, failure: Any) -> None:
+        """Remember why; the caller says it."""
+        self.failure = failure.getErrorMessage()
+        self.stop()
+
+    def _start(self) -> None:
+        loop = asyncio.get_event_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.on_signal)
+        self._starting = loop.create_task(self._start_serving())
+
+    async def _start_serving(self) -> None:
+        try:
+            await self._started(self.ports[0].getHost().port)
+        except Exception as error:
+            logger.exception("the portal could not start")
+            self.failure = f"the portal could not start: {error}"
+            self.on_signal()
+
+    def on_signal(self) -> None:
+        """The first one drains, the next one ends the waiting."""
+        if self._stopping:
+            self._hurry()
+            return
+        self._stopping = True
+        reactor.callLater(0, reactor.stop)  # type: ignore[attr-defined]
+
+    async def handle_reply(self, protocol: Any, message: Any) -> None:
+        """Pass the message to the client; a socket's frame returns only when the client has room for the next one.
+
+        Raises TimeoutError when it has none for 30 s.
+        """
+        if message["type"] == "websocket.send" and protocol.state != protocol.STATE_OPEN:
+            return  # the browser is on its way out; autobahn would raise
+        await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.send" and protocol.transport is not None:
+            gate = getattr(protocol, "portal_gate", None) or self._install_gate(protocol)
+            if not gate.writable.is_set():  # waiting costs a task only for a slow client
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await gate.writable.wait()
+
+    def _install_gate(self, protocol: Any) -> Gate:
+        gate = protocol.portal_gate = Gate()
+        protocol.transport.unregisterProducer()  # Daphne leaves the HTTP channel registered
+        protocol.transport.registerProducer(gate, True)
+        return gate
+
+    def kill_all_applications(self) -> Deferred[None]:
+        """In place of Daphne's, which fails on a half-sent request: the reactor waits for this before it ends."""
+        return Deferred.fromFuture(asyncio.ensure_future(self._shut_down()))
+
+    async def _shut_down(self) -> None:
+        """Stop listening, drain, say good-bye to every socket, end what is left, close."""
+        for port in self.ports:
+            port.stopListening()
+        await self._drain()
+        for connection in list(self.connections):
+            if connection.application_type == "websocket" and connection.state == connection.STATE_OPEN:
+                connection.serverClose(code=int(CloseCode.RESTARTING))
+        await asyncio.sleep(CLOSE_FRAMES_SECONDS)
+        await self._end_applications()
+        await self._close()
+
+    async def _end_applications(self) -> None:
+        applications = [details.get("application_instance") for details in self.connections.values()]
+        left = [one for one in applications if one is not None and not one.done()]
+        for application in left:
+            application.cancel()
+        if left:
+            await asyncio.wait(left, timeout=1)

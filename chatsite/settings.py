@@ -1,0 +1,214 @@
+"""Django's settings. All variation comes from the environment (see `.env.example`); wrong values end the process with
+one line each on stderr and exit code 78, before anything is touched."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from csp.constants import NONCE, NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from chatsite.environment import SettingsError, describe, read_environment
+
+EX_CONFIG = 78  # sysexits.h
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+try:
+    environment = read_environment(
+        os.environ,
+        base_dir=BASE_DIR,
+        serving=sys.argv[1:2] == ["serve"],
+        testing=os.environ.get("DJANGO_SETTINGS_MODULE", "").startswith("tests."),
+    )
+except SettingsError as error:
+    sys.stderr.write(describe(error.lines))
+    sys.exit(EX_CONFIG)
+
+
+def read_version(changelog: Path) -> str:
+    """The version is written once, as the first version heading of CHANGELOG.md."""
+    text = changelog.read_text(encoding="utf-8") if changelog.is_file() else ""
+    heading = re.search(r"^## \[?v?(\d+\.\d+\.\d+\S*?)\]?(?:\s|$)", text, re.MULTILINE)
+    return heading[1] if heading else "0.0.0"
+
+
+VERSION = read_version(BASE_DIR / "CHANGELOG.md")
+
+# What the app reads; names as in the environment.
+PORTAL_DATA_DIR = environment.data_dir
+PORTAL_CACHE_DIR = BASE_DIR / ".cache"
+PORTAL_ORIGINS = environment.origins
+PORTAL_BASE_URL = environment.base_url
+PORTAL_KEYRING = environment.keyring
+PORTAL_TRUSTED_PROXIES = environment.trusted_proxies
+PORTAL_DRAIN_SECONDS = environment.drain_seconds
+PORTAL_USER_RUNNING = environment.user_running
+PORTAL_USER_QUEUED = environment.user_queued
+PORTAL_USER_SOCKETS = environment.user_sockets
+PORTAL_USER_PROMPTS_PER_MINUTE = environment.user_prompts_per_minute
+PORTAL_SOCKET_COMMANDS_PER_SECOND = environment.socket_commands_per_second
+PORTAL_FAILPOINT = environment.failpoint
+PORTAL_ADMIN_USER = environment.admin_user
+PORTAL_ADMIN_PASSWORD = environment.admin_password
+PORTAL_LOCAL_MODEL = environment.local_model
+"""False also when an upstream is named in the environment."""
+OPENAI_API_KEY = environment.openai_api_key
+OPENAI_BASE_URL = environment.openai_base_url
+OPENAI_MODELS = environment.openai_models
+ENVIRONMENT_NAMES = environment.names
+"""Every variable that is read; a test compares them with .env.example."""
+HOST = environment.host
+PORT = environment.port
+
+# tiktoken reads this itself; the tables are put there by `manage.py setup_portal`, so it never downloads.
+os.environ["TIKTOKEN_CACHE_DIR"] = str(PORTAL_CACHE_DIR / "tiktoken")
+
+SECRET_KEY = environment.secret_key
+DEBUG = environment.debug
+ALLOWED_HOSTS = environment.allowed_hosts
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "chatsite",
+    "chat",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "chatsite.urls"
+ASGI_APPLICATION = "chatsite.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": environment.database_path,
+        "OPTIONS": {
+            # A transaction that begins as a reader cannot wait for the writer's lock when it turns to writing.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": (
+                "PRAGMA journal_mode=WAL;"
+                f"PRAGMA synchronous={environment.sqlite_synchronous};"
+                "PRAGMA foreign_keys=ON;"
+                "PRAGMA wal_autocheckpoint=1000;"
+                "PRAGMA journal_size_limit=67108864;"
+            ),
+        },
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/chat/"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Cookies know no ports: two portals on one machine would log each other out if the names were the same.
+_port = f"_{PORT}" if environment.on_loopback else ""
+_host = "__Host-" if environment.https_only else ""
+SESSION_COOKIE_NAME = f"{_host}sessionid{_port}"
+CSRF_COOKIE_NAME = f"{_host}csrftoken{_port}"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.https_only
+SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_TRUSTED_ORIGINS = PORTAL_ORIGINS
+
+if PORTAL_TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    },
+}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = PORTAL_CACHE_DIR / "static"
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "chatsite.finders.VendorFinder",
+]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "chat": {"level": "INFO"},
+        "chatsite": {"level": "INFO"},
+        # Replaces Django's own handlers, which would print everything twice.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # A line for each missing page is noise; one for each crash is not.
+        "django.request": {"level": "ERROR"},
+        # They log the address of each request; addresses may hold keys.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+    },
+}

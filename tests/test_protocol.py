@@ -1,0 +1,115 @@
+"""Commands are read strictly; frames are written as the contract says."""
+
+import json
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat import protocol
+from chat.protocol import ProtocolError
+
+ID = "7b0f2a52-5b0e-4d1c-9f43-0a6f6d1f9a01"
+
+
+def send(**changes):
+    return {"type": "send", "key": ID, "conversation": None, "text": "hi", **changes}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (send(), protocol.Send(uuid.UUID(ID), None, "hi")),
+        (
+            send(model="3", options={"temperature": 0.5, "stop": ["x"], "seed": 1, "max_tokens": 5}, parent=ID),
+            protocol.Send(
+                uuid.UUID(ID),
+                None,
+                "hi",
+                "3",
+                {"temperature": 0.5, "stop": ["x"], "seed": 1, "max_tokens": 5},
+                uuid.UUID(ID),
+            ),
+        ),
+        (send(model=None, options=None, parent=None), protocol.Send(uuid.UUID(ID), None, "hi")),
+        ({"type": "regenerate", "key": ID, "message": ID}, protocol.Regenerate(uuid.UUID(ID), uuid.UUID(ID))),
+        ({"type": "follow", "generation": ID, "after": 0}, protocol.Follow(uuid.UUID(ID), 0)),
+        (
+            {"type": "follow", "generation": ID, "after": 7, "epoch": "e"},
+            protocol.Follow(uuid.UUID(ID), 7, "e"),
+        ),
+        ({"type": "unfollow", "generation": ID}, protocol.Unfollow(uuid.UUID(ID))),
+        ({"type": "stop", "generation": ID}, protocol.Stop(uuid.UUID(ID))),
+        ({"type": "hb"}, protocol.Heartbeat()),
+    ],
+)
+def test_a_well_formed_command_is_read(command, expected):
+    assert protocol.parse(json.dumps(command)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "ref"),
+    [
+        ("", "invalid_json", None),
+        ("{", "invalid_json", None),
+        ("[" * 100_000, "invalid_json", None),
+        ('{"type": NaN}', "invalid_json", None),
+        ("[]", "invalid_command", None),
+        ("null", "invalid_command", None),
+        ('"hb"', "invalid_command", None),
+        ("{}", "invalid_command", None),
+        ('{"type": "dance"}', "invalid_command", None),
+        ('{"type": ["hb"]}', "invalid_command", None),
+        ('{"type": "hb", "more": 1}', "invalid_command", None),
+        (json.dumps(send(owner=1)), "invalid_command", ID),
+        (json.dumps(send(key="x")), "invalid_command", "x"),
+        (json.dumps(send(key=ID.replace("-", ""))), "invalid_command", ID.replace("-", "")),
+        (json.dumps(send(key=None)), "invalid_command", None),
+        (json.dumps(send(key="k" * 5000)), "invalid_command", None),
+        (json.dumps(send(text=1)), "invalid_command", ID),
+        (json.dumps(send(text=None)), "invalid_command", ID),
+        (json.dumps(send(text="\ud800")), "invalid_command", ID),
+        (json.dumps(send(model=3)), "invalid_command", ID),
+        (json.dumps(send(options=[])), "invalid_command", ID),
+        (json.dumps(send(options={"temperature": 3})), "invalid_command", ID),
+        (json.dumps(send(options={"temperature": True})), "invalid_command", ID),
+        (json.dumps(send(options={"api_key": "x"})), "invalid_command", ID),
+        (json.dumps(send(options={"max_tokens": 0})), "invalid_command", ID),
+        (json.dumps(send(options={"stop": []})), "invalid_command", ID),
+        (json.dumps(send(options={"stop": ["a"] * 5})), "invalid_command", ID),
+        (json.dumps(send(options={"stop": ["\ud800"]})), "invalid_command", ID),
+        (json.dumps({"type": "send", "key": ID, "text": "hi"}), "invalid_command", ID),
+        (json.dumps({"type": "follow", "generation": ID, "after": -1}), "invalid_command", ID),
+        (json.dumps({"type": "follow", "generation": ID, "after": 1.5}), "invalid_command", ID),
+        (json.dumps({"type": "follow", "generation": ID, "after": True}), "invalid_command", ID),
+        (json.dumps({"type": "stop"}), "invalid_command", None),
+        (json.dumps({"type": "watch", "conversation": None}), "invalid_command", None),
+        (json.dumps({"type": "edit", "key": ID, "message": ID, "text": "x"}), "invalid_command", ID),
+    ],
+)
+def test_anything_else_is_an_error_that_says_what_it_was_about(text, code, ref):
+    with pytest.raises(ProtocolError) as caught:
+        protocol.parse(text)
+    assert (caught.value.code, caught.value.ref) == (code, ref)
+
+
+@given(st.text() | st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
+def test_no_input_makes_the_parser_fail_in_another_way(value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        protocol.parse(text)
+    except ProtocolError as error:
+        assert error.code in protocol.ERRORS
+
+
+def test_absent_fields_are_left_out_and_unknown_ones_are_null():
+    frame = json.loads(protocol.encode(protocol.Delta("g", 0, 1, text="é\u2028")))
+    assert frame == {"type": "delta", "generation": "g", "prev": 0, "seq": 1, "text": "é\u2028"}
+    frame = json.loads(protocol.encode(protocol.Error("not_found")))
+    assert frame == {"type": "error", "code": "not_found", "message": "", "ref": None}
+
+
+def test_the_parameters_of_a_sentence_are_not_sent():
+    frame = protocol.Finished("g", 0, "failed", None, {}, {}, 0, "", "upstream_rejected", "x", {"reason": "y"})
+    assert "parameters" not in json.loads(protocol.encode(frame))
