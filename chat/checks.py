@@ -10,6 +10,7 @@ from django.db import DatabaseError
 
 from chat.models import CredentialsUnreadable, Provider
 
+
 @register(Tags.database)
 def check_credentials(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any

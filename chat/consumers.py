@@ -1,4 +1,4 @@
-"""The socket's door: parse, call the runner, send. Holds no state of any answer; a closed tab ends followings, nothing else."""
+"""The socket's door: parse, call the runner, send. Holds no state of any answer: a closed tab ends followings only."""
 
 from __future__ import annotations
 

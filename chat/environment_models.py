@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from chat.models import LanguageModel, Provider
-from chat.providers.base import ProviderError
 from chat.providers import list_models
+from chat.providers.base import ProviderError
 
 ENVIRONMENT = "environment"
 LOCAL = "local"

@@ -132,7 +132,7 @@ def sentence(code: str, parameters: Mapping[str, object] | None = None) -> str:
         if value:
             try:
                 return str(detailed % {name: value})
-            except (TypeError, ValueError, KeyError):
+            except (TypeError, ValueError, KeyError, OverflowError):
                 pass  # a stored parameter of another type: the plain sentence is still true
     return str(SENTENCES.get(code) or UNKNOWN_CODE % {"code": code})
 

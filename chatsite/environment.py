@@ -169,20 +169,23 @@ class _Reader:
         return frozenset(self._names)
 
     def text(self, name: str, *, default: str = "") -> str:
-        return self._read(self.env.str, name, default, "").strip()
+        value: str = self._read(self.env.str, name, default, "")
+        return value.strip()
 
     def flag(self, name: str, *, default: bool) -> bool:
-        return self._read(self.env.bool, name, default, "must be 1 (on) or 0 (off).")
+        value: bool = self._read(self.env.bool, name, default, "must be 1 (on) or 0 (off).")
+        return value
 
     def number(self, name: str, *, default: int, highest: int = 1_000_000) -> int:
         allowed = validate.Range(min=0, max=highest)
         hint = f"must be a whole number from 0 to {highest}."
-        return self._read(self.env.int, name, default, hint, validate=allowed)
+        value: int = self._read(self.env.int, name, default, hint, validate=allowed)
+        return value
 
     def choice(self, name: str, words: list[str]) -> str:
-        return self._read(
-            self.env.str, name, words[0], f"must be {' or '.join(words)}.", validate=validate.OneOf(words)
-        )
+        allowed = validate.OneOf(words)
+        value: str = self._read(self.env.str, name, words[0], f"must be {' or '.join(words)}.", validate=allowed)
+        return value
 
     def words(self, name: str) -> list[str]:
         return [word.strip() for word in self.text(name).split(",") if word.strip()]

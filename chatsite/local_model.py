@@ -95,10 +95,9 @@ class LocalModel:
             supervisor.cancel()
             await asyncio.gather(supervisor, return_exceptions=True)
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        if process.stdin:
-            process.stdin.close()
+        _close_stdin(process)
         try:
             await asyncio.wait_for(process.wait(), SECONDS_TO_END)
         except TimeoutError:
@@ -108,9 +107,11 @@ class LocalModel:
     async def _supervise(self, process: asyncio.subprocess.Process) -> None:
         for _ in range(RESTARTS):
             code = await process.wait()
+            _close_stdin(process)
             logger.warning("the built-in model ended with code %s; starting it again", code)
             process = self._process = await self._launch()
         code = await process.wait()
+        _close_stdin(process)
         logger.error(
             "the built-in model ended with code %s, after %s restarts; it stays away until the portal is restarted",
             code,
@@ -134,6 +135,11 @@ class LocalModel:
         if process.stdin:
             process.stdin.write(line.encode() + b"\n")
         return process
+
+
+def _close_stdin(process: asyncio.subprocess.Process) -> None:
+    if process.stdin:
+        process.stdin.close()
 
 
 def _free_port() -> int:

@@ -9,12 +9,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 # First of all Twisted imports: it installs the asyncio reactor.
 from daphne.server import Server  # isort: skip
 from daphne import http_protocol
-from twisted.internet import reactor
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import STDLibLogObserver, globalLogPublisher
@@ -24,6 +25,8 @@ from chat.protocol import FRAME_BYTES, CloseCode
 
 logger = logging.getLogger(__name__)
 
+reactor: Any = twisted_reactor  # its methods are put there when it is installed
+
 BODY_BYTES = 5 * 1024 * 1024
 BACKLOG = 4096
 SLOW_SECONDS = 30.0
@@ -32,20 +35,20 @@ CLOSE_FRAMES_SECONDS = 0.2
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
+class LimitedRequest(http_protocol.WebRequest):
     """Refuses bodies over 5 MiB while they arrive; Daphne would put all of them into a file before it calls anybody."""
 
     _taken = 0
     _refused = False
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802  Twisted's name
+    def gotLength(self, length: int | None) -> None:
         """The announced length of the body; None when it comes in chunks."""
         if length is not None and length > BODY_BYTES:
             self._refuse()
             length = 0
         super().gotLength(length)
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+    def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body."""
         self._taken += len(data)
         if self._taken > BODY_BYTES and not self._refused:
@@ -66,6 +69,20 @@ class LimitedRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.channel.loseConnection()
 
 
+class PortalWebSocket(WebSocketProtocol):
+    """Says why it ends a connection, and survives a handshake that fails before Daphne has seen it."""
+
+    def onConnect(self, request: Any) -> Any:
+        """The handshake is read."""
+        self.failByDrop = False  # a frame that is too large gets its 1009 instead of a cut line
+        return super().onConnect(request)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        """The connection is gone."""
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
+
+
 @implementer(IPushProducer)
 class Gate:
     """Open while the transport takes more; Twisted closes it above 64 KiB of unsent bytes."""
@@ -74,20 +91,20 @@ class Gate:
         self.writable = asyncio.Event()
         self.writable.set()
 
-    def pauseProducing(self) -> None:  # noqa: N802
+    def pauseProducing(self) -> None:
         """The transport's buffer is full."""
         self.writable.clear()
 
-    def resumeProducing(self) -> None:  # noqa: N802
+    def resumeProducing(self) -> None:
         """The transport's buffer has emptied."""
         self.writable.set()
 
-    def stopProducing(self) -> None:  # noqa: N802
+    def stopProducing(self) -> None:
         """The connection is gone: whoever waits goes on, and finds out."""
         self.writable.set()
 
 
-class PortalServer(Server):  # type: ignore[misc]
+class PortalServer(Server):
     """Listens on one address; `started` is awaited once the port is open, `drain` before the sockets are closed.
 
     `failure` says why it could not listen; '' when it could.
@@ -125,8 +142,9 @@ class PortalServer(Server):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until a signal or a failure to listen ends it."""
         http_protocol.WebRequest = LimitedRequest
-        globalLogPublisher.addObserver(STDLibLogObserver("twisted"))
-        reactor.callWhenRunning(self._start)  # type: ignore[attr-defined]
+        WebSocketFactory.protocol = PortalWebSocket
+        globalLogPublisher.addObserver(cast(Any, STDLibLogObserver("twisted")))
+        reactor.callWhenRunning(self._start)
         super().run()
 
     def listen_success(self, port: Any) -> None:
@@ -159,7 +177,7 @@ class PortalServer(Server):  # type: ignore[misc]
             self._hurry()
             return
         self._stopping = True
-        reactor.callLater(0, reactor.stop)  # type: ignore[attr-defined]
+        asyncio.get_running_loop().call_soon(reactor.stop)
 
     async def handle_reply(self, protocol: Any, message: Any) -> None:
         """Pass the message to the client; a socket's frame returns only when the client has room for the next one.
@@ -191,7 +209,7 @@ class PortalServer(Server):  # type: ignore[misc]
             port.stopListening()
         await self._drain()
         for connection in list(self.connections):
-            if connection.application_type == "websocket" and connection.state == connection.STATE_OPEN:
+            if isinstance(connection, WebSocketProtocol) and connection.state == connection.STATE_OPEN:
                 connection.serverClose(code=int(CloseCode.RESTARTING))
         await asyncio.sleep(CLOSE_FRAMES_SECONDS)
         await self._end_applications()

@@ -207,6 +207,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # A line for each missing page is noise; one for each crash is not.
         "django.request": {"level": "ERROR"},
+        # It tells of every refused handshake: whoever knocks could fill the disk.
+        "twisted": {"level": "ERROR"},
         # They log the address of each request; addresses may hold keys.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

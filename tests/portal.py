@@ -18,7 +18,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import websockets
@@ -69,6 +69,7 @@ class Portal:
         }
         self.log_path = self.data / "portal.log"
         self.lines: list[str] = []
+        self.clients: list[httpx.Client] = []
         self.process: subprocess.Popen[str] | None = None
 
     def setup(self) -> None:
@@ -134,6 +135,8 @@ class Portal:
         """End it and delete its data; a test that is over has no use for a drain."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
+        for client in self.clients:
+            client.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -176,6 +179,7 @@ class Portal:
     def login(self, user: str = ADMIN, password: str = PASSWORD) -> httpx.Client:
         """A client that is logged in by the form, as a browser would do it."""
         client = httpx.Client(base_url=self.url, timeout=10)
+        self.clients.append(client)
         page = client.get("/accounts/login/").text
         form = re.search(r"<form[^>]*method=.post.*?</form>", page, re.S)
         assert form, page
@@ -212,7 +216,10 @@ class Portal:
 class Socket:
     """A browser's side of /ws/chat/. `frames` holds everything that came; followers are checked as they come."""
 
+    opened: ClassVar[list[Socket]] = []
+
     def __init__(self, connection: websockets.ClientConnection) -> None:
+        self.opened.append(self)
         self.connection = connection
         self.frames: list[dict[str, Any]] = []
         self.texts: dict[str, Text] = {}

@@ -10,11 +10,14 @@ import json
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import cast
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat.models import Conversation, Generation, LanguageModel, Message, UsageRecord
+from chat.models import Conversation, Generation, LanguageModel, Message, State, UsageRecord
 from chat.models.conversation import title_from
 from chat.protocol import TEXT_BYTES, Regenerate, Send
 
@@ -52,7 +55,7 @@ def accept(user_id: int, command: Send | Regenerate) -> Admitted:
     The key is looked up before any limit, so that sending again is never refused for being too much.
     """
     request_hash = hash_of(command)
-    known = Generation.objects.owned_by(user_id).filter(key=command.key).select_related("message", "model__provider", "usage").first()
+    known = _with_relations().filter(user_id=user_id, key=command.key).first()
     if known is not None:
         if known.request_hash != request_hash:
             raise Refusal("idempotency_mismatch")
@@ -188,7 +191,7 @@ def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
     before = Generation.objects.unfinished().filter(message__children=answer.parent_id).first()
     return Admitted(
         conversation=answer.conversation_id,
-        user_message=answer.parent_id,
+        user_message=cast(uuid.UUID, answer.parent_id),  # an answer always has its prompt
         assistant_message=answer.pk,
         generation=generation.pk,
         state=generation.state,
@@ -200,7 +203,11 @@ def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
     )
 
 
+def _with_relations() -> QuerySet[Generation]:
+    return Generation.objects.select_related("message", "model__provider", "usage")
+
+
 def queued_admissions() -> list[tuple[int, Admitted]]:
     """Every queued generation with its user's id, oldest first: what a new process takes up again."""
-    queued = Generation.objects.filter(state="queued").select_related("message", "model__provider", "usage").order_by("created_at")
+    queued = _with_relations().filter(state=State.QUEUED).order_by("created_at")
     return [(generation.user_id, _admitted(generation, duplicate=False)) for generation in queued]

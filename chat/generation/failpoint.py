@@ -10,5 +10,5 @@ POINTS = ("after_accept_commit", "before_finish_commit", "after_finish_commit")
 
 def reach(point: str) -> None:
     """End the process here when PORTAL_FAILPOINT names this point."""
-    if settings.PORTAL_FAILPOINT == point:
+    if point == settings.PORTAL_FAILPOINT:
         os.kill(os.getpid(), signal.SIGKILL)

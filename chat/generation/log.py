@@ -128,7 +128,7 @@ class Log:
         )
 
     async def follow(self, epoch: str | None, after: int) -> AsyncIterator[Frame]:
-        """The frames of one following: a snapshot unless `epoch` and `after` fit, the present status, deltas, the end."""
+        """The frames of one following: a snapshot unless `epoch` and `after` fit, the status, deltas, the end."""
         event = asyncio.Event()
         self._listeners.add(event)
         try:

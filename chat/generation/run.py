@@ -70,7 +70,6 @@ class House(Protocol):
 class Run:
     """Writes one answer. `stop_requested` tells why its task is cancelled: by its owner, or because the portal ends."""
 
-
     def __init__(self, house: House, admitted: Admitted, log: Log) -> None:
         self.admitted = admitted
         self.log = log
@@ -88,7 +87,7 @@ class Run:
         self._first_words = True
 
     async def write_answer(self) -> store.End:
-        """Ask, retry, append what comes; returns how it ended. Never raises but for CancelledError of a second cancel."""
+        """Ask, retry, append what comes; returns how it ended. Only a second cancel makes it raise."""
         state, code, parameters = State.COMPLETED, None, {}
         try:
             await self._answer()
@@ -175,7 +174,7 @@ class Run:
         self.watch = Stopwatch(self._house.clock)
         self._reported = self.finish_reason = None
         adapter = await self._house.adapter(inputs.provider, inputs.endpoint)
-        async with aclosing(adapter.stream(inputs.asked.request, self)) as events:  # type: ignore[type-var]
+        async with aclosing(adapter.stream(inputs.asked.request, self)) as events:
             async for event in events:
                 self._take(event)
         if not self.log.seq and self.finish_reason not in ENDS_WITHOUT_TEXT:

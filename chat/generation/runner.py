@@ -77,7 +77,7 @@ class Runner:
         self._own(self._readers.read(load_tables), "token tables")
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new, let running answers end for `seconds`, then cancel them; each is stored. Queued ones stay."""
+        """Take nothing new, let running answers end for `seconds`, then cancel them; all are stored, queued ones stay."""
         self.drain_seconds = seconds
         self.draining.set()
         running = [task for _, task in self._runs.values()]

@@ -1,6 +1,6 @@
 """What the database is told of a run, and what it tells: inputs at the begin, checkpoints, the end.
 
-`begin`, `request_stop`, `checkpoint`, `finish` run in the writer's transaction, `inputs` and `stored` in a reader thread.
+`begin`, `request_stop`, `checkpoint`, `finish` run in the writer's transaction, `inputs` and `stored` in a reader.
 """
 
 from __future__ import annotations
@@ -163,9 +163,7 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 def turns_to(answer: Message) -> list[prompt.Turn]:
     """The turns of the branch that ends with `answer`, its own prompt last. Failed answers are no context."""
     branch = answer.conversation.branch_to(answer.pk)
-    failed = set(
-        Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True)
-    )
+    failed = set(Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True))
     turns: list[prompt.Turn] = []
     for message in branch:
         if message.role == Message.Role.USER:
@@ -314,9 +312,7 @@ def _number(value: Decimal | None) -> float | None:
 
 def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished | None] | None:
     """A generation from the database: its text, and its end if it has one. None = unknown, or another user's."""
-    found = (
-        Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
-    )
+    found = Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
     if found is None:
         return None
     if not found.is_final:

@@ -105,7 +105,7 @@ class Generation(models.Model):
             models.Index(fields=["user", "-created_at"], name="generation_by_user"),
             models.Index(
                 fields=["state"], name="generation_unfinished", condition=models.Q(state__in=list(OPEN_STATES))
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils.translation import gettext_lazy as _
 
 from chat.providers.base import Endpoint, TimeLimits
@@ -23,13 +24,13 @@ class CredentialsUnreadable(Exception):
 class Provider(models.Model):
     """A configured upstream. Its credentials are stored as ciphertext and leave this row only by `credentials()`."""
 
-    class Auth(models.TextChoices):
+    class Auth(TextChoices):
         """How requests are authenticated."""
 
         BEARER = "bearer", _("Bearer (API key)")
         NONE = "none", _("none")
 
-    class UsageMode(models.TextChoices):
+    class UsageMode(TextChoices):
         """Whether token usage is asked for while streaming (`stream_options`)."""
 
         AUTO = "auto", _("ask, and stop asking when it is refused")

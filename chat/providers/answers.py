@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from chat.providers.base import Event, ProviderError
 from chat.providers.chunks import ChunkMeaning
@@ -30,104 +29,93 @@ class AnswerReader:
         self.done = False
         self.meaning = ChunkMeaning(secrets)
         self._secrets = secrets
-        self._content_type = content_type
+        self._content_type = content_type or "no content type"
         self._head = b""
-        self._form: _Form | None = _Stream(self) if content_type == "text/event-stream" else None
+        self._decoder: Decoder | None = Decoder() if content_type == "text/event-stream" else None
+        self._document = bytearray()
+        self._is_document = False
         if content_type in ("text/html", "application/xhtml+xml"):
             raise failure("upstream_bad_response", "HTML")
 
     def feed(self, received: bytes) -> Iterator[Event]:
         """The events that `received` completes."""
-        if self._form is None:
-            self._head += received
-            self._form = self._recognised(self._head)
-            if self._form is None:
+        if self._decoder is None and not self._is_document:
+            # Blank lines, which some send for as long as they think, are not kept.
+            self._head = (self._head + received).lstrip().removeprefix(_BOM).lstrip()
+            if not self._is_recognised(self._head):
                 return
             received, self._head = self._head, b""
-            yield from self.meaning.warn("content_type" if isinstance(self._form, _Stream) else "whole_answer")
-        yield from self._form.feed(received)
+        if self._decoder is None:
+            self._collect(received)
+        else:
+            yield from self._events(self._decoder.feed(received))
 
     def end(self) -> Iterator[Event]:
         """The last events. Raises `upstream_incomplete` when neither a finish_reason nor `[DONE]` came."""
-        if self._form is None and self._head.strip():
-            raise failure("upstream_bad_response", f"no answer of a model: {self._content_type or 'no type'}"[:100])
-        if self._form is not None:
-            yield from self._form.end()
-        yield from self.meaning.flush()
+        if self._head:
+            raise self._no_answer()
+        if self._decoder is not None:
+            yield from self._events(self._decoder.end())
+        elif self._is_document:
+            yield from self._whole(self._document)
+        self.meaning.flush()
+        yield from self.meaning.taken()
         if not self.done and not self.meaning.finish_reason:
             raise failure("upstream_incomplete")
 
-    def _recognised(self, head: bytes) -> _Form | None:
-        """The form that the first bytes show; None when it takes more of them."""
-        head = head.removeprefix(_BOM).lstrip()
+    def _is_recognised(self, head: bytes) -> bool:
+        """Whether the first bytes show what this is; raises for what is no answer."""
         if head.startswith(_FIELDS):
-            return _Stream(self)
-        if head.startswith((b"{", b"[")):
-            return _Document(self)
-        if not head or any(field.startswith(head) for field in _FIELDS) or _BOM.startswith(head):
-            return None
-        raise failure("upstream_bad_response", f"no answer of a model: {self._content_type or 'no type'}"[:100])
+            self.meaning.warn("content_type")
+            self._decoder = Decoder()
+        elif head.startswith((b"{", b"[")):
+            self.meaning.warn("whole_answer")
+            self._is_document = True
+        elif head and not any(start.startswith(head) for start in (*_FIELDS, _BOM)):
+            raise self._no_answer()
+        return self._decoder is not None or self._is_document
 
-    def take(self, event: ServerSentEvent) -> Iterator[Event]:
-        """The events of one server-sent event."""
-        if event.bad_utf8:
-            yield from self.meaning.warn("bad_utf8")
-        data = event.data.strip()
-        if event.name == "error":
-            raise stream_failure(text_complaint(data), self._secrets)
-        if data in _IGNORED or event.name == "ping":
-            return
-        if data.startswith("[DONE]"):
-            self.done = True
-            yield from self.meaning.flush()
-            if not self.meaning.finish_reason:
-                yield from self.meaning.warn("done_without_finish")
-            return
-        yield from self.meaning.events(_decoded(data), escaped="\\u" in data)
-
-
-class _Form(Protocol):
-    def feed(self, received: bytes) -> Iterator[Event]: ...
-
-    def end(self) -> Iterator[Event]: ...
-
-
-class _Stream:
-    def __init__(self, reader: AnswerReader) -> None:
-        self._reader = reader
-        self._decoder = Decoder()
-
-    def feed(self, received: bytes) -> Iterator[Event]:
-        for event in self._decoder.feed(received):
-            yield from self._reader.take(event)
-            if self._reader.done:
+    def _events(self, received: Iterator[ServerSentEvent]) -> Iterator[Event]:
+        for event in received:
+            yield from self._take(event)
+            if self.meaning.failure is not None:
+                raise self.meaning.failure
+            if self.done:
                 return
 
-    def end(self) -> Iterator[Event]:
-        for event in self._decoder.end():
-            yield from self._reader.take(event)
+    def _take(self, event: ServerSentEvent) -> list[Event]:
+        """The events of one server-sent event."""
+        if event.bad_utf8:
+            self.meaning.warn("bad_utf8")
+        data = event.data.strip()
+        if event.name == "error":
+            self.meaning.failure = stream_failure(text_complaint(data), self._secrets)
+        elif data.startswith("[DONE]"):
+            self.done = True
+            self.meaning.flush()
+            if not self.meaning.finish_reason:
+                self.meaning.warn("done_without_finish")
+        elif data not in _IGNORED and event.name != "ping":
+            return self.meaning.take(_decoded(data), escaped="\\u" in data)
+        return self.meaning.taken()
 
-
-class _Document:
-    """A whole answer, or an error, where a stream was asked for."""
-
-    def __init__(self, reader: AnswerReader) -> None:
-        self._reader = reader
-        self._body = bytearray()
-
-    def feed(self, received: bytes) -> Iterator[Event]:
-        self._body += received
-        if len(self._body) > DOCUMENT_BYTES:
+    def _collect(self, received: bytes) -> None:
+        self._document += received
+        if len(self._document) > DOCUMENT_BYTES:
             raise failure("upstream_bad_response", f"more than {DOCUMENT_BYTES} bytes of JSON")
-        yield from ()
 
-    def end(self) -> Iterator[Event]:
-        body = self._body.removeprefix(_BOM).decode("utf-8", "replace")
-        value = _decoded(body)
-        yield from self._reader.meaning.events(value)
+    def _whole(self, document: bytearray) -> Iterator[Event]:
+        """A whole answer, or an error, where a stream was asked for."""
+        value = _decoded(document.removeprefix(_BOM).decode("utf-8", "replace"))
+        yield from self.meaning.take(value)
+        if self.meaning.failure is not None:
+            raise self.meaning.failure
         if not isinstance(value, dict) or not isinstance(value.get("choices"), list):
             raise failure("upstream_bad_response", "JSON that is no answer of a model")
-        self._reader.done = True
+        self.done = True
+
+    def _no_answer(self) -> ProviderError:
+        return failure("upstream_bad_response", f"no answer of a model: {self._content_type}"[:100])
 
 
 def _decoded(data: str) -> object:

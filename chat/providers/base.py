@@ -160,12 +160,12 @@ class Probe(Protocol):
 class TimeLimits:
     """Our own limits in seconds (PROMISES P18); httpx's read timeout never fires while keep-alives come.
 
-    connect        for the TCP connection, and as long again for TLS
+    connect        for a place in the pool, for the TCP connection, and for TLS: for each of them
     first_byte     from the sent request to the answer's headers
     first_body     from there to the first byte of the body
-    first_content  from the sent request to the first delta, however many keep-alive comments come
+    first_content  from the sent request to the first delta, however many keep-alive comments come; at least first_byte
     idle           between two reads of the body
-    idle_content   between two deltas, however many keep-alive comments come
+    idle_content   between two deltas, however many keep-alive comments come; at least idle
     after_finish   how long usage is awaited after finish_reason; comments don't lengthen it
     total          for the whole generation; kept by its owner, not by adapters
     """

@@ -113,7 +113,9 @@ class _Patience:
         self._limits = limits
         self._meaning = meaning
         self._clock = asyncio.get_running_loop().time
-        self._first_content_by = sent_at + limits.first_content
+        # An admin sets the two limits of bytes; whoever makes these longer means the ones of content too.
+        self._first_content_by = sent_at + max(limits.first_content, limits.first_byte)
+        self._idle_content = max(limits.idle_content, limits.idle)
         self._has_read = False
         self._deltas = 0
         self._delta_at = 0.0
@@ -131,7 +133,7 @@ class _Patience:
         self._has_read = True
         if meaning.finish_reason:
             return self._progress_at + limits.after_finish
-        content_by = self._delta_at + limits.idle_content if self._deltas else self._first_content_by
+        content_by = self._delta_at + self._idle_content if self._deltas else self._first_content_by
         return min(now + silence, content_by)
 
     def failure(self) -> ProviderError:

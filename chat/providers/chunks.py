@@ -6,10 +6,10 @@ Pure. Upstream's JSON ends here: out come the few typed events of base.py, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chat.providers.base import Event, Finished, ModelNamed, TextDelta, UsageReported, Warned
+from chat.providers.base import Event, Finished, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
 from chat.providers.errors import failure, stream_complaint, stream_failure
 
 MAX_COUNT = 10**9
@@ -28,6 +28,7 @@ class ChunkMeaning:
     progress       how many events of any weight came; keep-alives don't count
     finish_reason  the last non-empty one
     finish_doubted content came after a finish: this upstream puts one in every chunk
+    failure        what a chunk reported instead of an answer; to be raised after the events of that chunk
     """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
@@ -35,64 +36,74 @@ class ChunkMeaning:
         self.progress = 0
         self.finish_reason = ""
         self.finish_doubted = False
+        self.failure: ProviderError | None = None
         self._secrets = secrets
         self._text = Surrogates()
         self._reasoning = Surrogates()
         self._model = ""
         self._usage: UsageReported | None = None
-        self._tools: set[object] = set()
+        self._tools: set[str] = set()
         self._warned: set[str] = set()
         self._previous = ""
         self._streak = 0
+        self._events: list[Event] = []
 
-    def events(self, chunk: object, *, escaped: bool = True) -> Iterator[Event]:
-        """The events of one decoded JSON value; `escaped` says that it held `\\u` escapes.
-
-        Raises ProviderError for an error inside it, after the text beside it.
-        """
+    def take(self, chunk: object, *, escaped: bool = True) -> list[Event]:
+        """The events of one decoded JSON value; `escaped` says that it held `\\u` escapes."""
         complaint = stream_complaint(chunk)
         if isinstance(chunk, dict):
-            yield from self._named(chunk)
-            yield from self._choices(chunk.get("choices"), escaped, failed=complaint is not None)
+            choices = chunk.get("choices")
+            if not isinstance(choices, list):
+                choices = ()
+            self._name(chunk)
+            for position, choice in enumerate(choices):
+                if isinstance(choice, dict):
+                    self._choose(choice, position, escaped, failed=complaint is not None)
             if complaint is None:
-                yield from self._usages(chunk)
+                self._count(chunk, choices)
         elif complaint is None:
-            yield from self.warn("unexpected_data")
+            self.warn("unexpected_data")
         if complaint is not None:
-            raise stream_failure(complaint, self._secrets)
+            self.failure = stream_failure(complaint, self._secrets)
+        return self.taken()
 
-    def flush(self) -> Iterator[Event]:
-        """Half a character that nothing will complete any more."""
+    def flush(self) -> None:
+        """Half a character that nothing will complete any more becomes a delta of its own."""
         text, reasoning = self._text.flush(), self._reasoning.flush()
         if text or reasoning:
-            yield TextDelta(text, reasoning)
-            yield from self.warn("lone_surrogate")
+            self._events.append(TextDelta(text, reasoning))
+            self.warn("lone_surrogate")
 
-    def warn(self, what: str) -> Iterator[Event]:
-        """Warned, the first time."""
+    def warn(self, what: str) -> None:
+        """Warn, the first time."""
         if what not in self._warned:
             self._warned.add(what)
-            yield Warned(what)
+            self._events.append(Warned(what))
 
-    def _named(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+    def taken(self) -> list[Event]:
+        """The events that nobody has taken yet."""
+        events, self._events = self._events, []
+        return events
+
+    def _name(self, chunk: Mapping[str, Any]) -> None:
+        if self._model:
+            return
         model = chunk.get("model")
-        if not self._model and model and isinstance(model, str):
+        if model and isinstance(model, str):
             self._model = model[:200]
-            yield ModelNamed(self._model)
+            self._events.append(ModelNamed(self._model))
 
-    def _choices(self, choices: object, escaped: bool, failed: bool) -> Iterator[Event]:
-        for position, choice in enumerate(choices if isinstance(choices, list) else ()):
-            if not isinstance(choice, dict):
-                continue
-            index = choice.get("index")
-            if (index if isinstance(index, int) else position) != 0:
-                yield from self.warn("unexpected_choice")
-                continue
-            yield from self._content(choice, escaped)
-            if not failed:
-                yield from self._finish(choice.get("finish_reason"))
+    def _choose(self, choice: Mapping[str, Any], position: int, escaped: bool, failed: bool) -> None:
+        index = choice.get("index")
+        if (index if isinstance(index, int) else position) != 0:
+            self.warn("unexpected_choice")
+            return
+        self._read(choice, escaped)
+        reason = choice.get("finish_reason")
+        if reason and not failed:
+            self._finish(reason)
 
-    def _content(self, choice: Mapping[str, Any], escaped: bool) -> Iterator[Event]:
+    def _read(self, choice: Mapping[str, Any], escaped: bool) -> None:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             message = choice.get("message")
@@ -101,59 +112,58 @@ class ChunkMeaning:
         text, reasoning = _texts(delta)
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
-            yield from self.warn("refusal")
+            self.warn("refusal")
             text += refusal
-        text += self._tools_asked(delta, after_text=bool(self.deltas or text))
+        if "tool_calls" in delta or "function_call" in delta:
+            text += self._tools_asked(delta, after_text=bool(self.deltas or text))
         if escaped or self._text.held or self._reasoning.held:
             text, lone_text = self._text.join(text)
             reasoning, lone_reasoning = self._reasoning.join(reasoning)
             if lone_text or lone_reasoning:
-                yield from self.warn("lone_surrogate")
+                self.warn("lone_surrogate")
         if text or reasoning:
-            yield from self._delta(text, reasoning)
+            self._add(text, reasoning)
 
-    def _delta(self, text: str, reasoning: str) -> Iterator[Event]:
+    def _add(self, text: str, reasoning: str) -> None:
         self.deltas += 1
         self.progress += 1
         if self.finish_reason:
             self.finish_doubted = True
-            yield from self.warn("content_after_finish")
+            self.warn("content_after_finish")
         if len(text) > len(self._previous) > 0 and text.startswith(self._previous):
             self._streak += 1
             if self._streak == _CUMULATIVE_STREAK:
-                yield from self.warn("cumulative?")
+                self.warn("cumulative?")
         else:
             self._streak = 0
         self._previous = text
-        yield TextDelta(text, reasoning)
+        self._events.append(TextDelta(text, reasoning))
 
-    def _finish(self, reason: object) -> Iterator[Event]:
-        if not reason or not isinstance(reason, str) or reason == "null":
+    def _finish(self, reason: object) -> None:
+        if not isinstance(reason, str) or reason == "null":
             return
         self.progress += 1
         if reason == "error":
-            raise failure("upstream_error", "finish_reason: error")
-        yield from self.flush()
+            self.failure = failure("upstream_error", "finish_reason: error")
+            return
+        self.flush()
         if reason != self.finish_reason:
             self.finish_reason = reason[:100]
-            yield Finished(self.finish_reason)
+            self._events.append(Finished(self.finish_reason))
 
-    def _usages(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+    def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
         """Usage lies in one of several places; a later one replaces an earlier one, they are never added."""
-        groq = chunk.get("x_groq")
-        choices = chunk.get("choices")
-        holders = [chunk, groq, *(choices if isinstance(choices, list) else ())]
-        for holder in holders:
+        for holder in (chunk, chunk.get("x_groq"), *choices):
             found = holder.get("usage") if isinstance(holder, dict) else None
-            if not isinstance(found, dict) or not found:
+            if not found or not isinstance(found, dict):
                 continue
             usage = _usage(found)
             if usage is None:
-                yield from self.warn("usage_ignored")
+                self.warn("usage_ignored")
             elif usage != self._usage:
                 self._usage = usage
                 self.progress += 1
-                yield usage
+                self._events.append(usage)
 
     def _tools_asked(self, delta: Mapping[str, Any], after_text: bool) -> str:
         """A tool call as text, once for each, by its name: the portal runs no tools."""
@@ -165,10 +175,10 @@ class ChunkMeaning:
         for position, call in named:
             function = call.get("function") if isinstance(call, dict) else None
             name = function.get("name") if isinstance(function, dict) else None
-            index = call.get("index", position) if isinstance(call, dict) else position
-            if not name or not isinstance(name, str) or str(index) in self._tools or len(self._tools) >= MAX_TOOLS:
+            key = str(call.get("index", position)) if isinstance(call, dict) else ""
+            if not name or not isinstance(name, str) or key in self._tools or len(self._tools) >= MAX_TOOLS:
                 continue
-            self._tools.add(str(index))
+            self._tools.add(key)
             text += "\n" if after_text or text else ""
             text += f"[asked for tool {name[:TOOL_NAME_LENGTH]}]"
         return text
@@ -202,14 +212,12 @@ class Surrogates:
 def _texts(delta: Mapping[str, Any]) -> tuple[str, str]:
     """Content and reasoning of a delta or message."""
     content = delta.get("content")
-    reasoning = next(
-        (
-            value
-            for name in ("reasoning_content", "reasoning", "reasoning_text")
-            if (value := delta.get(name)) and isinstance(value, str)
-        ),
-        "",
-    )
+    reasoning = ""
+    for name in ("reasoning_content", "reasoning", "reasoning_text"):
+        value = delta.get(name)
+        if value and isinstance(value, str):
+            reasoning = value
+            break
     if isinstance(content, str):
         if content and _is_google_thought(delta):
             return "", reasoning or content.removeprefix("<thought>")

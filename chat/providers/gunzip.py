@@ -46,7 +46,8 @@ class Gunzip:
         self._packed = self._unpacker.unconsumed_tail or self._unpacker.unused_data
         self._full = len(piece) == PIECE_BYTES
         self._bytes_out += len(piece)
-        if self._bytes_out > PIECE_BYTES + RATIO * self._bytes_in or self._bytes_out > TOTAL_BYTES:
+        unpacked = self._bytes_in - len(self._packed)
+        if self._bytes_out > PIECE_BYTES + RATIO * unpacked or self._bytes_out > TOTAL_BYTES:
             raise ProviderError("upstream_encoding", permanent=True, reason="a gzip bomb")
         return piece
 

@@ -16,6 +16,7 @@ from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
+import httpcore  # noqa: F401  httpx would import it in the middle of the first request, and hold the loop up
 import httpx
 
 from chat.providers.address import clean_base_url
@@ -30,7 +31,6 @@ ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
 ERROR_BODY_BYTES = 16 * 1024
 ERROR_BODY_SECONDS = 5.0
 WRITE_SECONDS = 10.0
-POOL_SECONDS = 5.0
 MAX_CONNECTIONS = 2000
 
 TURNED_AWAY_SECONDS = 0.25
@@ -113,10 +113,8 @@ class Sender:
             stack.callback(deadline.close)
             request = _Request(self._endpoint, path, content, probe, deadline)
             with _translated(request):
-                if self._client is None:
-                    self._client = self._client_factory(self._endpoint)
                 try:
-                    response = await request.send(self._client)
+                    response = await request.send(await self._open())
                 except httpx.TransportError as error:
                     if not request.may_be_stale(error):
                         raise
@@ -125,6 +123,13 @@ class Sender:
                     response = await request.send(client)
             stack.push_async_callback(response.aclose)
             yield await self._good(response, request)
+
+    async def _open(self) -> httpx.AsyncClient:
+        if self._client is None and self._endpoint.base_url.strip().startswith("https"):
+            await asyncio.to_thread(_ssl_context)
+        if self._client is None:
+            self._client = self._client_factory(self._endpoint)
+        return self._client
 
     async def _good(self, response: httpx.Response, request: _Request) -> Reply:
         """The reply to a status of a good answer; else the matching ProviderError."""
@@ -136,7 +141,7 @@ class Sender:
             raise failure("upstream_redirect", f"HTTP {status}", request_id=request_id)
         if status < 300:
             raise failure("upstream_bad_response", f"HTTP {status}", request_id=request_id)
-        body = await _error_body(response, request)
+        body = await _error_body(response, request, self._endpoint.limits.first_body)
         raise status_failure(status, response.headers, body, self.secrets, request_id)
 
 
@@ -162,7 +167,7 @@ class _Request:
         self.probe.started()
         # Until the request has left, httpx's own limits for each step hold; this one is for their sum.
         self.sent_at = self._loop.time()
-        before_sent = POOL_SECONDS + 2 * limits.connect + 2 * WRITE_SECONDS
+        before_sent = 3 * limits.connect + 2 * WRITE_SECONDS
         with self.deadline.until(self.sent_at + before_sent + limits.first_byte):
             return await client.send(request, stream=True)
 
@@ -196,15 +201,15 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
 
     Nothing is taken from the environment, no redirect is followed, no cookie is kept.
     """
-    limits = endpoint.limits
+    base_url, limits = _base_url(endpoint.base_url), endpoint.limits
     connections = endpoint.max_parallel + 2 if endpoint.max_parallel else MAX_CONNECTIONS
     return httpx.AsyncClient(
-        base_url=_base_url(endpoint.base_url),
+        base_url=base_url,
         headers={**_headers(endpoint.auth, endpoint.api_key), **_sendable(endpoint.extra_headers)},
         params=dict(endpoint.extra_query),
-        timeout=httpx.Timeout(connect=limits.connect, write=WRITE_SECONDS, pool=POOL_SECONDS, read=None),
+        timeout=httpx.Timeout(connect=limits.connect, write=WRITE_SECONDS, pool=limits.connect, read=None),
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30),
-        verify=_ssl_context(),
+        verify=_verifier(base_url),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         trust_env=False,
         follow_redirects=False,
@@ -216,13 +221,14 @@ def get_json(base_url: str, path: str, api_key: str, timeout: float, max_bytes: 
     """The decoded JSON of one GET, for start-up and admin pages: synchronous. Raises ProviderError."""
     deadline = time.monotonic() + timeout
     body = bytearray()
+    base_url = _base_url(base_url)
     try:
         with (
             httpx.Client(
-                base_url=_base_url(base_url),
+                base_url=base_url,
                 headers={**_headers("bearer", api_key), "Accept": "application/json"},
                 timeout=timeout,
-                verify=_ssl_context(),
+                verify=_verifier(base_url),
                 trust_env=False,
             ) as client,
             client.stream("GET", path) as response,
@@ -297,9 +303,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             todo += cause.exceptions
 
 
-async def _error_body(response: httpx.Response, request: _Request) -> bytes:
+async def _error_body(response: httpx.Response, request: _Request, seconds: float) -> bytes:
     """The beginning of an error's body; what can't be read in time is left out."""
-    until = asyncio.get_running_loop().time() + ERROR_BODY_SECONDS
+    until = asyncio.get_running_loop().time() + min(seconds, ERROR_BODY_SECONDS)
     body = b""
     try:
         reply = Reply(response, request.probe, request.deadline, request.sent_at)
@@ -355,9 +361,14 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), "")
 
 
+def _verifier(base_url: str) -> ssl.SSLContext:
+    """What checks certificates; without TLS, one that trusts nobody and costs nothing."""
+    return _ssl_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """One for the process, since making one takes tens of milliseconds. The system's own authorities count too."""
+    """One for the process, since making one takes 100 ms. The system's own authorities count too (SSL_CERT_FILE)."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chat.providers.base import ProviderError
 
@@ -20,8 +20,7 @@ _CR = 0x0D
 _BRACE = 0x7B
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSentEvent:
+class ServerSentEvent(NamedTuple):
     """One dispatched event. `bad_utf8`: some bytes were not UTF-8 and became U+FFFD."""
 
     name: str

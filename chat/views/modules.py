@@ -9,6 +9,7 @@ MODULES = (
     "blocks",
     "chat",
     "composer",
+    "connection",
     "figures",
     "fingerprint",
     "following",
@@ -60,7 +61,7 @@ LANGUAGES = (
     "xml",
     "yaml",
 )
-"""Code in these languages is coloured (chatsite/finders.py publishes them); nothing of it is loaded before it is needed."""
+"""Code in these languages is coloured; chatsite/finders.py publishes them, and each is loaded when it is needed."""
 
 
 def import_map() -> dict[str, dict[str, str]]:

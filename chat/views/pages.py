@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 
 from chat.models import Conversation, LanguageModel
@@ -24,6 +25,11 @@ LISTED = 500
 def home(request: HttpRequest) -> HttpResponse:
     """`/` leads to a new conversation."""
     return redirect("conversation-new")
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for on pages that name no icon, such as the admin's."""
+    return redirect(static("chat/icon.svg"))
 
 
 @portal_page

@@ -78,6 +78,7 @@ async def test_it_answers_those_who_have_its_key_and_nobody_else():
         with pytest.raises(urllib.error.HTTPError) as refused:
             await asyncio.to_thread(ask, model, "wrong")
         assert refused.value.code == 401
+        refused.value.close()
     finally:
         await model.stop()
 

@@ -69,6 +69,8 @@ def _obey(stage: Stage, command: dict[str, Any]) -> None:
             stage.turn_away = command["times"]
         case "reset":
             stage.reset()
+        case "sync":
+            pass  # reports come in order: the acknowledgement is all that is asked for
     stage.report({"event": "acknowledged", "number": command["number"]})
 
 

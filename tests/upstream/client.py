@@ -77,6 +77,7 @@ class Upstream:
         self._changed = threading.Condition()
         self._commands = 0
         self._acknowledged = 0
+        self._conditions = 0
         self._requests: dict[int, RequestLog] = {}
         self._connections: dict[int, ConnectionLog] = {}
         self.port = 0
@@ -107,13 +108,15 @@ class Upstream:
 
     @property
     def requests(self) -> list[RequestLog]:
-        """All requests since the last reset, in the order they came."""
+        """All requests since the last reset, in the order they came; whoever has seen an answer finds its request."""
+        self._catch_up()
         with self._changed:
             return list(self._requests.values())
 
     @property
     def connections(self) -> list[ConnectionLog]:
         """All connections since the last reset."""
+        self._catch_up()
         with self._changed:
             return list(self._connections.values())
 
@@ -164,7 +167,7 @@ class Upstream:
         """Wait until the condition, looked at after every report, gives something true; returns that."""
         until = time.monotonic() + timeout
         with self._changed:
-            while not (value := condition()):
+            while not (value := self._value(condition)):
                 left = until - time.monotonic()
                 if left <= 0 or self._process.poll() is not None:
                     raise AssertionError(f"upstream waited in vain; requests: {list(self._requests.values())}")
@@ -187,6 +190,19 @@ class Upstream:
         self.wait_for(lambda: request.closed_at is not None, timeout)
         assert request.closed_at is not None
         return request.closed_at
+
+    def _value(self, condition: Callable[[], T]) -> T:
+        self._conditions += 1
+        try:
+            return condition()
+        finally:
+            self._conditions -= 1
+
+    def _catch_up(self) -> None:
+        """Wait for the reports of what has happened by now; not within a condition, which is looked at after each."""
+        with self._changed:
+            if not self._conditions and self._process.poll() is None:
+                self._command(do="sync")
 
     def _at_gate(self, gate: str) -> list[RequestLog]:
         return [request for request in self.requests if gate in request.gates]

@@ -42,7 +42,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Write the bytes again and again, `every` so many seconds (0: as fast as they are taken), at most `count` times."""
+    """Write the bytes again and again, every so many seconds (0: as fast as they are taken), at most `count` times."""
 
     data: bytes
     every: float = 0.0
@@ -67,7 +67,7 @@ class Rst:
 Step = Send | Pause | At | Gate | Repeat | Stall | Fin | Rst
 Script = tuple[Step, ...]
 Part = Step | bytes | str | Mapping[str, Any]
-"""What a stream is built of: a step; raw bytes of the body; a text, which becomes a delta; an object, which becomes an event."""
+"""What a stream is built of: a step; bytes of the body; a text, made a delta; an object, made an event."""
 
 _STEPS = {kind.__name__: kind for kind in (Send, Pause, At, Gate, Repeat, Stall, Fin, Rst)}
 
@@ -164,7 +164,7 @@ def answer(
     done: bool = True,
     headers: Mapping[str, str] | None = None,
 ) -> Script:
-    """A regular streamed answer: a role chunk, a delta for each text, finish, usage, `[DONE]`. Steps may stand between."""
+    """A regular streamed answer: a role chunk, a delta for each text, finish, usage, `[DONE]`. Steps may be between."""
     parts: list[Part] = [chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}]), *texts]
     if finish is not None:
         parts.append(chunk(finish=finish))

@@ -82,7 +82,6 @@ class Connection(asyncio.Protocol):
         self._playing: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._gone = asyncio.Event()
         self._how = "upstream"
         self._request = 0
         self._sends: list[tuple[float, int]] = []
@@ -102,13 +101,11 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._how = "fin"
-        self._gone.set()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None and self._how == "upstream":
             self._how = "rst"
-        self._gone.set()
         self._stage.open.discard(self)
         if self._playing is not None:
             self._playing.cancel()
@@ -182,7 +179,7 @@ class Connection(asyncio.Protocol):
                 self._stage.report({"event": "gate", "request": self._request, "name": name, "at": time.monotonic()})
                 await self._stage.gate(name).wait()
             case Stall():
-                await self._gone.wait()
+                await asyncio.Event().wait()  # until connection_lost cancels the script
             case Fin():
                 self.transport.close()
             case Rst():

@@ -1,9 +1,14 @@
-"""`manage.py check_messages`: every message catalogue can be read, is complete, and keeps its placeholders."""
+"""`manage.py check_messages`: every message catalogue can be read, is complete, keeps its placeholders, and has exactly
+the texts that stand in the source."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,10 @@ from django.core.management.base import BaseCommand
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sdif]|%[sdif]|\{\w*\}")
 
+SOURCES = ("chat", "chatsite", "templates")
+SOURCE_LANGUAGE = "en"
+REMEDY = "run manage.py makemessages -l en --no-obsolete --add-location file -i node_modules -i .venv -i tests"
+
 
 class Command(BaseCommand):
     """Part of `./run.py check`."""
@@ -25,10 +34,41 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         files = [po for folder in settings.LOCALE_PATHS for po in sorted(Path(folder).glob("*/LC_MESSAGES/*.po"))]
         problems = [f"{po}: {problem}" for po in files for problem in problems_of(po)]
+        if shutil.which("xgettext") is None:
+            self.stderr.write("xgettext is not here: not compared with the texts in the source.")
+        elif files:
+            wanted = texts_in_source()
+            problems += [f"{po}: {problem}" for po in files for problem in differences(po, wanted)]
         for problem in problems:
             self.stderr.write(problem)
         if problems:
             sys.exit(1)
+
+
+def texts_in_source() -> set[str]:
+    """What a fresh makemessages run finds, in a copy, so that nothing here is touched."""
+    with tempfile.TemporaryDirectory(prefix="chatsite-messages-") as folder:
+        for name in SOURCES:
+            shutil.copytree(settings.BASE_DIR / name, Path(folder) / name, ignore=shutil.ignore_patterns("*.pyc"))
+        (Path(folder) / "locale").mkdir()
+        command = [sys.executable, "-m", "django", "makemessages", "--locale", SOURCE_LANGUAGE]
+        environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
+        return _ids(Path(folder) / "locale" / SOURCE_LANGUAGE / "LC_MESSAGES" / "django.po")
+
+
+def differences(po: Path, wanted: set[str]) -> Iterator[str]:
+    """One sentence for each text that is missing or left over."""
+    there = _ids(po)
+    for text in sorted(wanted - there):
+        yield f"{text!r} is missing; {REMEDY}"
+    for text in sorted(there - wanted):
+        yield f"{text!r} stands nowhere in the source any more; {REMEDY}"
+
+
+def _ids(po: Path) -> set[str]:
+    with po.open("rb") as file:
+        return {_texts(message.id)[0] for message in read_po(file) if message.id}
 
 
 def problems_of(po: Path) -> Iterator[str]:
@@ -44,7 +84,9 @@ def problems_of(po: Path) -> Iterator[str]:
             continue
         if message.fuzzy:
             yield f"{message.id!r} is only guessed (fuzzy)"
-        elif not all(_texts(message.string)):
+        elif not message.string or not all(_texts(message.string)):
+            if str(catalogue.locale) == SOURCE_LANGUAGE:
+                continue  # the texts of the source are English already
             yield f"{message.id!r} is not translated"
         elif not _placeholders_kept(message):
             yield f"{message.id!r} has other placeholders in its translation"
@@ -58,5 +100,5 @@ def _placeholders_kept(message: Message) -> bool:
     return all(found <= known for found in used) and (plural or used[0] == known)
 
 
-def _texts(value: str | list[str] | tuple[str, ...]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _texts(value: str | list[str] | tuple[str, ...] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())

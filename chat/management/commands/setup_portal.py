@@ -52,7 +52,7 @@ class Command(BaseCommand):
             lock.release()
 
     def _migrate(self) -> None:
-        database = Path(settings.DATABASES["default"]["NAME"])
+        database = Path(str(connection.settings_dict["NAME"]))
         database.touch(mode=0o600)  # SQLite would make it readable by all; its other files take over the mode
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
@@ -126,6 +126,7 @@ def copy_database(database: Path, folder: Path) -> Path:
     os.close(descriptor)
     with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(partial)) as copy:
         source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, to be moved about without its companions
     os.replace(partial, target)
     return target
 

@@ -1,0 +1,249 @@
+// The conversation on this page: what the composer wants goes out, what the socket brings goes to its message.
+
+import { agrees } from "chat/fingerprint";
+import { Following } from "chat/following";
+import { newKey } from "chat/outbox";
+import { titleOf } from "chat/sidebar";
+import { text } from "chat/strings";
+
+const LATE_MS = 5_000;
+const BEHIND_MS = 1_000;
+
+export class Chat {
+  #page;
+  #socket;
+  #outbox;
+  #transcript;
+  #composer;
+  #sidebar;
+  #parts;
+  #place;
+  #conversation;
+  #defaultModel;
+  #followings = new Map();
+  #stopping = new Set();
+
+  // `parts`: elements of the page: title, announcer, welcome, frame.
+  constructor({ page, socket, outbox, transcript, composer, sidebar, place, parts }) {
+    this.#page = page;
+    this.#socket = socket;
+    this.#outbox = outbox;
+    this.#transcript = transcript;
+    this.#composer = composer;
+    this.#sidebar = sidebar;
+    this.#place = place;
+    this.#parts = parts;
+    this.#conversation = page.conversation;
+    this.#defaultModel = page.model;
+  }
+
+  start() {
+    this.#socket.addEventListener("hello", this.#greet);
+    this.#socket.addEventListener("frame", this.#hear);
+    this.#composer.addEventListener("send", this.#send);
+    this.#composer.addEventListener("stop", this.#stop);
+    this.#transcript.addEventListener("retry", this.#retry);
+    this.#transcript.addEventListener("grown", this.#place.keep);
+    for (const view of this.#transcript.openAnswers) {
+      const { state } = view.element.dataset;
+      view.status({ state, phase: state === "queued" ? "queued" : "waiting" });
+      this.#followings.set(view.generation, new Following(view.generation));
+    }
+    for (const { command } of this.#outbox.mine()) {
+      if (command.type === "send" && command.conversation === this.#conversation) this.#showPrompt(command, true);
+    }
+    this.#refresh();
+  }
+
+  // Connected, perhaps again: everything that is still wanted is asked for once more.
+  #greet = () => {
+    for (const following of this.#followings.values()) {
+      if (!following.isFinal) this.#socket.send(following.ask());
+    }
+    for (const { command } of this.#outbox.due()) this.#socket.send(command);
+    for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
+  };
+
+  #send = ({ detail }) => {
+    const command = { type: "send", key: newKey(), conversation: this.#conversation, text: detail.text };
+    if (detail.model !== null) command.model = detail.model;
+    this.#showPrompt(command, false);
+    this.#dispatch(command);
+    this.#place.toEnd();
+  };
+
+  #retry = ({ detail: view }) => {
+    const command = { type: "regenerate", key: newKey(), message: view.id };
+    if (this.#composer.model !== null) command.model = this.#composer.model;
+    this.#dispatch(command);
+  };
+
+  #stop = () => {
+    const view = this.#transcript.openAnswers.at(-1);
+    if (view === undefined) return;
+    this.#stopping.add(view.generation);
+    view.status({ state: "stopping", phase: "writing" });
+    this.#socket.send({ type: "stop", generation: view.generation });
+  };
+
+  // Kept first, sent then: from here on it can't get lost.
+  #dispatch(command) {
+    this.#outbox.add(command);
+    this.#socket.send(command);
+    this.#refresh();
+    setTimeout(() => this.#late(command.key), LATE_MS);
+  }
+
+  #late(key) {
+    const view = this.#transcript.byId(key);
+    if (this.#outbox.get(key) !== null && view !== null) view.pending = text("not_sent_yet");
+  }
+
+  #showPrompt(command, isLate) {
+    this.#parts.welcome?.remove();
+    this.#parts.frame.classList.remove("transcript--centred");
+    const view = this.#transcript.addPrompt(command.key, command.text);
+    if (isLate) view.pending = text("not_sent_yet");
+  }
+
+  #hear = ({ detail: frame }) => {
+    switch (frame.type) {
+      case "accepted":
+        this.#accept(frame);
+        break;
+      case "refused":
+        this.#refuse(frame.key, frame);
+        break;
+      case "error":
+        this.#complain(frame);
+        break;
+      case "hb":
+        this.#compare(frame.heads);
+        break;
+      default:
+        if (this.#followings.has(frame.generation)) this.#apply(this.#followings.get(frame.generation), frame);
+    }
+  };
+
+  #accept(frame) {
+    const entry = this.#outbox.remove(frame.key);
+    const command = entry?.command;
+    const isHere = command?.type === "send" ? this.#transcript.byId(frame.key) : this.#transcript.byId(command?.message);
+    if (isHere === null || command === undefined) {
+      // Sent again for another tab or page: the answer is written, and is found there.
+      if (!this.#followings.has(frame.generation)) this.#socket.send({ type: "unfollow", generation: frame.generation });
+      return;
+    }
+    if (this.#transcript.byGeneration(frame.generation) !== null) {
+      // Accepted before the page was loaded, which therefore shows it already.
+      if (command.type === "send") this.#transcript.removeFrom(isHere);
+      this.#refresh();
+      return;
+    }
+    if (command.type === "send") {
+      isHere.id = frame.user_message;
+      isHere.pending = "";
+      this.#settle(frame.conversation, command.text);
+    } else {
+      this.#transcript.removeFrom(isHere);
+      this.#sidebar.touch(frame.conversation);
+    }
+    this.#transcript.addAnswer(frame.assistant_message, frame.generation, frame.state, this.#speaker);
+    this.#followings.set(frame.generation, new Following(frame.generation));
+    this.#refresh();
+    this.#place.keep();
+  }
+
+  // A new conversation has become one of its own.
+  #settle(conversation, prompt) {
+    if (this.#conversation !== null) {
+      this.#sidebar.touch(conversation);
+      return;
+    }
+    const address = `${this.#page.chat}${conversation}/`;
+    const title = titleOf(prompt);
+    this.#conversation = conversation;
+    this.#composer.conversation = conversation;
+    history.replaceState(null, "", address);
+    this.#parts.title.textContent = title;
+    document.title = title + document.title.slice(document.title.lastIndexOf(" · "));
+    this.#sidebar.add(conversation, title, address);
+  }
+
+  #refuse(key, { code, message }) {
+    if (code === "server_restarting") return; // stays in the outbox, and is sent when the portal is back
+    const entry = this.#outbox.remove(key);
+    if (entry === null || !this.#outbox.isMine(entry)) return;
+    const view = this.#transcript.byId(key);
+    if (view !== null) this.#transcript.removeFrom(view);
+    this.#refresh();
+    if (entry.command.type === "send") this.#composer.giveBack(entry.command.text, message);
+    else this.#composer.say(message);
+  }
+
+  #complain(frame) {
+    if (this.#outbox.get(frame.ref) !== null) this.#refuse(frame.ref, frame);
+    else if (!this.#stopping.has(frame.ref)) this.#composer.say(frame.message);
+    this.#stopping.delete(frame.ref);
+    if (frame.code === "not_found" && this.#followings.delete(frame.ref)) {
+      this.#transcript.byGeneration(frame.ref)?.lose(frame.message);
+      this.#refresh();
+    }
+  }
+
+  // A heartbeat may overtake a delta that is just being sent: whoever is still behind a moment later asks again.
+  #compare(heads) {
+    for (const [generation, head] of Object.entries(heads)) {
+      const following = this.#followings.get(generation);
+      if (!following?.isBehind(head)) continue;
+      setTimeout(() => following.isBehind(head) && this.#socket.send(following.ask()), BEHIND_MS);
+    }
+  }
+
+  #apply(following, frame) {
+    const view = this.#transcript.byGeneration(following.generation);
+    switch (following.apply(frame)) {
+      case "replaced":
+        view?.replace(following.text, following.reasoning);
+        break;
+      case "appended":
+        view?.append(following.text, frame.text ?? "", following.reasoning);
+        break;
+      case "status":
+        view?.status(frame);
+        break;
+      case "gap":
+        this.#socket.send(following.ask());
+        break;
+      case "finished":
+        this.#finish(following, view, frame);
+        break;
+    }
+  }
+
+  async #finish(following, view, frame) {
+    this.#stopping.delete(following.generation);
+    if (view !== null) this.#parts.announcer.textContent = view.finish(frame);
+    this.#refresh();
+    if (await agrees(following.text, frame)) {
+      this.#followings.delete(following.generation);
+      return;
+    }
+    const again = following.askAnew();
+    if (again === null) this.#followings.delete(following.generation);
+    else this.#socket.send(again);
+  }
+
+  // While something runs or is on its way here, the next prompt has to wait.
+  #refresh() {
+    const runs = this.#transcript.openAnswers.length > 0;
+    const waits = this.#outbox.mine().some(({ command }) =>
+      command.type === "send" ? this.#transcript.byId(command.key) : this.#transcript.byId(command.message),
+    );
+    this.#composer.setBusy(runs || waits, runs);
+  }
+
+  get #speaker() {
+    return this.#composer.modelLabel || this.#defaultModel || text("answer");
+  }
+}

@@ -1,0 +1,93 @@
+// One answer as it arrives: the text, and the place up to which it is here. Pure; the socket is somebody else's.
+
+import { FINAL_STATES } from "chat/protocol";
+
+export class Following {
+  generation;
+  text = "";
+  reasoning = "";
+  seq = 0;
+  state = "queued";
+  #epoch = null;
+  #asked = false;
+  #askedAnew = false;
+
+  constructor(generation) {
+    this.generation = generation;
+  }
+
+  get isFinal() {
+    return FINAL_STATES.includes(this.state);
+  }
+
+  // The command that asks for everything after what is here.
+  ask() {
+    this.#asked = true;
+    const command = { type: "follow", generation: this.generation, after: this.#epoch === null ? 0 : this.seq };
+    return this.#epoch === null ? command : { ...command, epoch: this.#epoch };
+  }
+
+  // The command that asks for the whole text: what is here doesn't agree with what upstream sent. Once; then null.
+  askAnew() {
+    if (this.#askedAnew) return null;
+    this.#askedAnew = true;
+    this.#epoch = null;
+    return this.ask();
+  }
+
+  // Takes a frame of this generation. Returns what it did:
+  //   "replaced"  text and reasoning are new
+  //   "appended"  the frame's text and reasoning came after what was here
+  //   "status"    the state, and what the frame says besides
+  //   "finished"  the end; compare length and sha256 with the text
+  //   "gap"       something is missing: ask again
+  //   "ignored"   nothing new
+  apply(frame) {
+    switch (frame.type) {
+      case "snapshot":
+        return this.#replace(frame);
+      case "delta":
+        return this.#append(frame);
+      case "status":
+        if (this.isFinal) return "ignored";
+        this.state = frame.state;
+        return "status";
+      case "finished":
+        if (frame.seq !== this.seq) return this.#gap();
+        this.state = frame.state;
+        return "finished";
+      default:
+        return "ignored";
+    }
+  }
+
+  // Whether `head`, the portal's place, is ahead of this one.
+  isBehind(head) {
+    return !this.isFinal && head > this.seq;
+  }
+
+  #replace(frame) {
+    this.text = frame.text;
+    this.reasoning = frame.reasoning;
+    this.seq = frame.seq;
+    this.#epoch = frame.epoch;
+    this.#asked = false;
+    if (!FINAL_STATES.includes(frame.state)) this.state = frame.state;
+    return "replaced";
+  }
+
+  #append(frame) {
+    if (frame.seq <= this.seq) return "ignored";
+    if (frame.prev !== this.seq) return this.#gap();
+    this.text += frame.text ?? "";
+    this.reasoning += frame.reasoning ?? "";
+    this.seq = frame.seq;
+    this.#asked = false;
+    return "appended";
+  }
+
+  // Frames of the old following may still be on their way after one has asked: they are no new reason to ask.
+  #gap() {
+    return this.#asked ? "ignored" : "gap";
+  }
+}

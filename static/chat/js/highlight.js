@@ -1,0 +1,38 @@
+// Colours finished code. The highlighter and each language are loaded when an answer first needs them.
+
+import { languageOf, sanitiseCode } from "chat/markdown";
+
+const LONGEST = 20_000;
+
+const LANGUAGES = new Set([
+  "bash", "c", "cpp", "csharp", "css", "diff", "dockerfile", "go", "ini", "java", "javascript", "json", "kotlin",
+  "markdown", "php", "powershell", "python", "ruby", "rust", "shell", "sql", "swift", "typescript", "xml", "yaml",
+]);
+
+const ALIASES = {
+  "c#": "csharp", "c++": "cpp", cs: "csharp", console: "shell", docker: "dockerfile", golang: "go", html: "xml",
+  js: "javascript", jsx: "javascript", kt: "kotlin", md: "markdown", ps1: "powershell", py: "python", py3: "python",
+  python3: "python", rb: "ruby", rs: "rust", sh: "bash", svg: "xml", toml: "ini", ts: "typescript",
+  tsx: "typescript", yml: "yaml", zsh: "bash",
+};
+
+// Colours all code below `root` that isn't coloured yet. Code stays readable when anything of this fails.
+export async function highlight(root) {
+  for (const code of root.querySelectorAll("pre > code:not([data-coloured])")) {
+    code.dataset.coloured = "";
+    const named = languageOf(code).toLowerCase();
+    const language = ALIASES[named] ?? named;
+    if (LANGUAGES.has(language) && code.textContent.length <= LONGEST) await colour(code, language);
+  }
+}
+
+async function colour(code, language) {
+  const { default: highlighter } = await import("highlight");
+  if (!highlighter.getLanguage(language)) {
+    const { default: grammar } = await import(`highlight/${language}`);
+    highlighter.registerLanguage(language, grammar);
+  }
+  const source = code.textContent;
+  const coloured = sanitiseCode(highlighter.highlight(source, { language, ignoreIllegals: true }).value);
+  if (coloured.textContent === source) code.replaceChildren(coloured);
+}

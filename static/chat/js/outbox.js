@@ -1,0 +1,75 @@
+// Prompts on their way: each is kept until it is accepted or refused, and sent again with the same key after every
+// reconnect. One stored item for each, so that two tabs never write over each other.
+
+const START = "outbox.";
+const FOREIGN_AFTER_MS = 10_000;
+
+export class Outbox {
+  #storage;
+  #tab;
+  #now;
+
+  constructor(storage, tab, now = Date.now) {
+    this.#storage = storage;
+    this.#tab = tab;
+    this.#now = now;
+  }
+
+  // Keeps `command`, which has a key.
+  add(command) {
+    const entry = { command, tab: this.#tab, at: this.#now() };
+    this.#storage.set(START + command.key, JSON.stringify(entry));
+    return entry;
+  }
+
+  get(key) {
+    return read(this.#storage.get(START + key));
+  }
+
+  // Forgets it, and gives it back; null when it isn't there (another tab was faster, or the key isn't ours).
+  remove(key) {
+    const entry = this.get(key);
+    this.#storage.remove(START + key);
+    return entry;
+  }
+
+  // What this tab wrote, also before it was loaded again; oldest first.
+  mine() {
+    return this.#all().filter((entry) => entry.tab === this.#tab);
+  }
+
+  // What is to be sent after a reconnect: one's own, and what tabs left behind that seem to be gone.
+  due() {
+    const before = this.#now() - FOREIGN_AFTER_MS;
+    return this.#all().filter((entry) => entry.tab === this.#tab || entry.at < before);
+  }
+
+  isMine(entry) {
+    return entry.tab === this.#tab;
+  }
+
+  #all() {
+    const entries = this.#storage.names(START).map((name) => read(this.#storage.get(name)));
+    return entries.filter((entry) => entry !== null).sort((one, other) => one.at - other.at);
+  }
+}
+
+// A UUID for a new intent. `crypto.randomUUID` is there only on https and on this machine.
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+function read(text) {
+  if (text === null) return null;
+  try {
+    const entry = JSON.parse(text);
+    return typeof entry?.command?.key === "string" ? entry : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,134 @@
+// An answer's text as Markdown, while it grows: finished blocks are rendered once, the open part once per animation
+// frame and less often when that is slow.
+
+import { finishedPart } from "chat/blocks";
+import { highlight } from "chat/highlight";
+import { parse, render } from "chat/markdown";
+
+const LONGEST = 200_000;
+const SLOW_MS = 8;
+const PAUSE_MS = 60;
+
+const HOLDS_CARET = "p, ul, ol, li, blockquote, h3, h4, h5, h6, figure, pre, code, div, table, tbody, thead, tr, td, th";
+
+export class Prose extends EventTarget {
+  #element;
+  #source = "";
+  #rendered = 0;
+  #references = {};
+  #openNodes = [];
+  #caret = document.createElement("span");
+  #frame = null;
+  #notBefore = 0;
+  #isPlain = false;
+
+  constructor(element) {
+    super();
+    this.#element = element;
+    this.#caret.className = "caret";
+    this.#caret.setAttribute("aria-hidden", "true");
+  }
+
+  // The whole text anew.
+  replace(source) {
+    this.#source = source;
+    this.#clear();
+    this.#schedule();
+  }
+
+  append(text) {
+    this.#source += text;
+    this.#schedule();
+  }
+
+  // Nothing comes any more: renders what is open, now.
+  close() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = null;
+    // A definition may stand behind the link that names it: such a text is rendered once more as a whole.
+    if (Object.keys(this.#references).length > 0) this.#clear();
+    this.#render();
+    this.#caret.remove();
+    this.#openNodes = [];
+    highlight(this.#element);
+    this.dispatchEvent(new CustomEvent("grown"));
+  }
+
+  #clear() {
+    this.#rendered = 0;
+    this.#references = {};
+    this.#openNodes = [];
+    this.#isPlain = false;
+    this.#element.classList.remove("message__content--plain");
+    this.#element.replaceChildren();
+  }
+
+  #schedule() {
+    this.#frame ??= requestAnimationFrame(this.#draw);
+  }
+
+  #draw = (now) => {
+    this.#frame = null;
+    if (now < this.#notBefore) {
+      this.#schedule();
+      return;
+    }
+    const started = performance.now();
+    this.#render();
+    this.#placeCaret();
+    const took = performance.now() - started;
+    // At most a fifth of the time goes into a text that is hard to render.
+    if (took > SLOW_MS) this.#notBefore = now + Math.max(PAUSE_MS, 4 * took);
+    this.dispatchEvent(new CustomEvent("grown"));
+  };
+
+  #render() {
+    this.#element.dataset.rendered = "";
+    if (this.#source.length > LONGEST) {
+      this.#renderPlain();
+      return;
+    }
+    const open = this.#source.slice(this.#rendered);
+    const env = { references: { ...this.#references } };
+    const tokens = parse(open, env);
+    const finished = finishedPart(tokens, open);
+    this.#openNodes.forEach((node) => node.remove());
+    if (finished.offset > 0) {
+      this.#finish(tokens.slice(0, finished.token), open.slice(0, finished.offset), env);
+    }
+    const fragment = render(tokens.slice(finished.token), env);
+    this.#openNodes = [...fragment.childNodes];
+    this.#element.append(fragment);
+  }
+
+  #finish(tokens, source, env) {
+    const fragment = render(tokens, env);
+    highlight(fragment);
+    this.#element.append(fragment);
+    this.#rendered += source.length;
+    if (Object.keys(env.references).length > Object.keys(this.#references).length) {
+      // Only definitions in the finished part are sure; one in the open part may still grow.
+      const sure = { references: this.#references };
+      parse(source, sure);
+      this.#references = sure.references;
+    }
+  }
+
+  // Too long for Markdown: as it came.
+  #renderPlain() {
+    if (!this.#isPlain) {
+      this.#clear();
+      this.#isPlain = true;
+      this.#element.classList.add("message__content--plain");
+      this.#element.append("");
+    }
+    this.#element.firstChild.appendData(this.#source.slice(this.#rendered));
+    this.#rendered = this.#source.length;
+  }
+
+  #placeCaret() {
+    let place = this.#element;
+    while (place.lastElementChild?.matches(HOLDS_CARET)) place = place.lastElementChild;
+    place.append(this.#caret);
+  }
+}

@@ -1,0 +1,88 @@
+"""The cast for tests that talk to a real portal: a scripted upstream, and portals as real processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.portal import Portal
+from tests.upstream import Upstream
+
+MODELS = "fake,gpt-3.5-turbo,gpt-4o-mini"
+REST_SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def upstream_process() -> Iterator[Upstream]:
+    with Upstream.start() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(upstream_process: Upstream) -> Iterator[Upstream]:
+    """The scripted model server, with nothing of the last test in it."""
+    upstream_process.reset()
+    yield upstream_process
+    upstream_process.reset()
+
+
+@pytest.fixture(scope="session")
+def data_template(upstream_process: Upstream) -> Iterator[Path]:
+    """A data directory as the first start makes it, to be copied: migrating takes longer than starting."""
+    portal = Portal(upstream_process.base_url, MODELS)
+    portal.setup()
+    yield portal.data
+    portal.remove()
+
+
+@pytest.fixture(scope="session")
+def shared_portal(upstream_process: Upstream, data_template: Path) -> Iterator[Portal]:
+    portal = Portal(upstream_process.base_url, MODELS, data_template).start(setup=False)
+    yield portal
+    assert portal.stop() == 0, portal.log
+    check_log(portal)
+    portal.remove()
+
+
+@pytest.fixture
+def portal(shared_portal: Portal, upstream: Upstream) -> Iterator[Portal]:
+    """A running portal whose models play what `upstream` is told to."""
+    yield shared_portal
+    upstream.reset()
+    wait_for_rest(shared_portal)
+    shared_portal.check_invariants()
+
+
+@pytest.fixture
+def new_portal(upstream: Upstream, data_template: Path) -> Iterator[Callable[..., Portal]]:
+    """Makes portals of the test's own, to be killed and started again; `env` are its variables."""
+    made: list[Portal] = []
+
+    def make(**env: str) -> Portal:
+        made.append(Portal(upstream.base_url, MODELS, data_template, **env))
+        return made[-1].start(setup=False)
+
+    yield make
+    for portal in made:
+        try:
+            check_log(portal)
+            portal.check_invariants()
+        finally:
+            portal.remove()
+
+
+def check_log(portal: Portal) -> None:
+    """No test may leave a traceback or a crash behind."""
+    assert "Traceback" not in portal.log, portal.log
+    assert "Segmentation" not in portal.log, portal.log
+
+
+def wait_for_rest(portal: Portal) -> None:
+    """Until no generation runs."""
+    until = time.monotonic() + REST_SECONDS
+    while portal.rows("select id from chat_generation where state in ('queued', 'running', 'stopping')"):
+        assert time.monotonic() < until, f"something runs on:\n{portal.log}"
+        time.sleep(0.02)

@@ -1,0 +1,403 @@
+"""What the adapter sends, when it sends again by itself, and how it leaves: over raw sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chat.providers import (
+    KINDS,
+    PROVIDER_CODES,
+    CompletionRequest,
+    Endpoint,
+    ProviderError,
+    ResponseStarted,
+    TextDelta,
+    TimeLimits,
+    build,
+    clean_base_url,
+)
+from chat.providers.http import _ssl_context
+from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
+from tests.upstream import Fin, Gate, Stall, Upstream, answer, document, error, stream
+from tests.upstream.recordings import index, record, text
+
+STOP_SECONDS = 0.25
+"""PROMISES P4: after a stop, upstream's connection is closed within this time."""
+
+
+async def test_only_what_somebody_set_is_sent(upstream: Upstream):
+    await ask_once(upstream.base_url, "some-model")
+    (request,) = upstream.requests
+    assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+    assert request.body == {
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Hello?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["accept"] == "text/event-stream"
+    assert request.headers["accept-encoding"] == "identity"
+    assert "cookie" not in request.headers
+
+
+async def test_options_and_the_admins_additions_are_passed_on(upstream: Upstream):
+    adapter = build(
+        endpoint(
+            upstream.base_url,
+            max_tokens_field="max_completion_tokens",
+            extra_headers={"X-Title": "Our portal"},
+            extra_query={"api-version": "2024-10-21"},
+            extra_body={"top_k": 5, "temperature": 0.1, "stream": False, "stream_options": {"x": 1}, "model": "no"},
+        )
+    )
+    await ask(adapter, "m", temperature=0.7, max_tokens=5, stop=["END"], seed=None)
+    await adapter.aclose()
+    (request,) = upstream.requests
+    assert request.path == "/v1/chat/completions?api-version=2024-10-21"
+    assert request.headers["x-title"] == "Our portal"
+    assert request.body == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Hello?"}],
+        "stream": True,
+        "stream_options": {"include_usage": True, "x": 1},
+        "top_k": 5,
+        "temperature": 0.7,
+        "max_completion_tokens": 5,
+        "stop": ["END"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "header", "value"),
+    [
+        ({"api_key": " "}, "authorization", None),
+        ({"api_key": ""}, "authorization", None),
+        ({"auth": "none"}, "authorization", None),
+        ({"api_key": f" {KEY}\n"}, "authorization", f"Bearer {KEY}"),
+        ({"auth": "api_key_header"}, "api-key", KEY),
+        ({"auth": "api_key_header"}, "authorization", None),
+    ],
+)
+async def test_credentials_go_where_they_belong(settings, header, value, upstream: Upstream):
+    await ask_once(upstream.base_url, **settings)
+    assert upstream.requests[0].headers.get(header) == value
+
+
+async def test_an_untidy_address_reaches_the_same_endpoint(upstream: Upstream):
+    for address in (f" {upstream.base_url}/ ", f"{upstream.base_url}/chat/completions", f"{upstream.base_url}/v1"):
+        assert (await ask_once(address)).text == "This is a short answer."
+    assert {request.path for request in upstream.requests} == {"/v1/chat/completions"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"api_key": "ключ"}, "upstream_auth"),
+        ({"api_key": "a\nb"}, "upstream_auth"),
+        ({"extra_headers": {"X": "a\r\nEvil: b"}}, "upstream_rejected"),
+        ({"extra_body": {"temperature": float("nan")}}, "upstream_rejected"),
+        ({"base_url": "ftp://x.example"}, "upstream_bad_response"),
+        ({"base_url": "http://user:secret@127.0.0.1/v1"}, "upstream_bad_response"),
+    ],
+)
+async def test_settings_that_cannot_be_sent_fail_without_sending(settings, code, upstream: Upstream):
+    outcome = await ask_once(settings.pop("base_url", upstream.base_url), **settings)
+    assert (outcome.code, outcome.max_tries) == (code, 1)
+    assert upstream.requests == []
+
+
+async def test_text_with_half_a_character_is_sent_as_text(upstream: Upstream):
+    adapter = build(endpoint(upstream.base_url))
+    request = CompletionRequest("m", [{"role": "user", "content": "a\ud83d \u2028 \U0001f469 \x00"}])
+    assert [event async for event in adapter.stream(request, Witness())]
+    await adapter.aclose()
+    assert upstream.requests[0].prompt == "a? \u2028 \U0001f469 \x00"
+
+
+async def test_28_a_refused_stream_options_is_left_out_and_remembered(upstream: Upstream):
+    refusal = document(
+        {"object": "error", "message": {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}}, 422
+    )
+    upstream.play("m", refusal, answer("Hello", usage=None))
+    remembered: list[str] = []
+    adapter = build(endpoint(upstream.base_url, remember=remembered.append))
+    first, second = await ask(adapter, "m"), await ask(adapter, "m")
+    await adapter.aclose()
+    assert (first.text, second.text) == ("Hello", "Hello")
+    assert remembered == ["stream_options"]
+    assert ["stream_options" in request.body for request in upstream.requests] == [True, False, False]
+    assert len(first.calls.started) == len(first.calls.sent) == 2
+
+
+async def test_max_tokens_is_called_otherwise_where_it_is_refused(upstream: Upstream):
+    message = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+    options = error(400, "Unknown field: stream_options")
+    upstream.play("m", error(400, message, code="unsupported_parameter"), options, answer("Hello"))
+    remembered: list[str] = []
+    adapter = build(endpoint(upstream.base_url, remember=remembered.append))
+    assert (await ask(adapter, "m", max_tokens=9)).text == "Hello"
+    await adapter.aclose()
+    assert remembered == ["max_tokens", "stream_options"]
+    bodies = [request.body for request in upstream.requests]
+    assert [body.get("max_tokens") for body in bodies] == [9, None, None]
+    assert [body.get("max_completion_tokens") for body in bodies] == [None, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "code", "requests"),
+    [("ask", True, "upstream_rejected", 1), ("auto", True, "upstream_rejected", 2), ("never", False, None, 1)],
+)
+async def test_a_field_is_left_out_once_and_only_in_mode_auto(mode, asked, code, requests, upstream: Upstream):
+    upstream.play("m", answer("Hello") if code is None else error(400, "Unknown field: stream_options"))
+    outcome = await ask_once(upstream.base_url, "m", usage_mode=mode)
+    assert outcome.code == code
+    assert ("stream_options" in upstream.requests[0].body) is asked
+    assert upstream.count() == requests
+
+
+async def test_the_probe_hears_the_moments_in_their_order(upstream: Upstream):
+    upstream.play("m", (Gate("headers"), *answer("Hello")))
+    asking = asyncio.create_task(ask_once(upstream.base_url, "m"))
+    request = await asyncio.to_thread(upstream.wait_for_gate, "headers")
+    upstream.open("headers")
+    outcome = await asking
+    (started,), (sent,) = outcome.calls.started, outcome.calls.sent
+    assert started <= sent <= outcome.calls.received[0]
+    assert started <= request.received_at <= request.sends[0][0] <= outcome.calls.received[0]
+
+
+@pytest.mark.parametrize("header", ["x-request-id", "request-id", "apim-request-id", "x-generation-id"])
+async def test_upstreams_id_of_the_request_is_told_also_with_an_error(header, upstream: Upstream):
+    upstream.play("m", stream("a", b"data: [DONE]\n\n", headers={header: "req-7"}), error(500, headers={header: "r-8"}))
+    adapter = build(endpoint(upstream.base_url))
+    assert (await ask(adapter, "m")).events[0] == ResponseStarted("req-7")
+    failed = await ask(adapter, "m")
+    await adapter.aclose()
+    assert failed.error is not None and failed.error.request_id == "r-8"
+
+
+@pytest.mark.parametrize("name", index())
+async def test_recorded_answers_of_real_models_come_out_whole(name, upstream: Upstream):
+    upstream.play(name, record(name, speed=0))
+    outcome = await ask_once(upstream.base_url, name)
+    assert outcome.text == text(name)
+    if index()[name]["complete"]:
+        assert (outcome.code, outcome.finish) == (None, "stop")
+    else:
+        assert outcome.code == "upstream_cut"
+
+
+async def test_a_kept_connection_that_died_is_replaced_without_anybody_noticing(upstream: Upstream):
+    # WIRE.md o.1: llama.cpp announces keep-alive and closes; the next request finds out when it is too late.
+    whole = document({"choices": [{"index": 0, "message": {"content": "One."}, "finish_reason": "stop"}]})
+    upstream.play("m", whole, (Fin(),), answer("Two."), (Fin(),))
+    adapter = build(endpoint(upstream.base_url))
+    first, second = await ask(adapter, "m"), await ask(adapter, "m")
+    assert (first.text, second.text, second.error) == ("One.", "Two.", None)
+    one, again, other = (request.connection for request in upstream.requests)
+    assert one == again != other
+    assert len(second.calls.started) == 2
+    third = await ask(adapter, "m")
+    await adapter.aclose()
+    assert (third.code, third.max_tries) == ("upstream_cut", 3)
+    assert upstream.count() == 4  # a new connection that gives no answer is not tried again here
+
+
+async def test_an_answer_that_began_is_never_asked_for_again(upstream: Upstream):
+    whole = document({"choices": [{"index": 0, "message": {"content": "One."}, "finish_reason": "stop"}]})
+    upstream.play("m", whole, (*stream("Two", whole=False), Fin()))
+    adapter = build(endpoint(upstream.base_url))
+    await ask(adapter, "m")
+    outcome = await ask(adapter, "m")
+    await adapter.aclose()
+    assert (outcome.text, outcome.code) == ("Two", "upstream_cut")
+    assert len(upstream.connections) == 1
+    assert upstream.count() == 2
+
+
+PLACES = {
+    "before headers": (Gate("here"), Stall()),
+    "before the body": stream(Gate("here"), Stall()),
+    "mid-answer": stream("Hello", Gate("here"), Stall()),
+    "after the finish": stream("Hello", {"choices": [{"index": 0, "finish_reason": "stop"}]}, Gate("here"), Stall()),
+    "in the body of an error": (*stream(b"x", Gate("here"), Stall(), status=500),),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_cancelling_closes_the_connection_to_upstream_at_once(place, upstream: Upstream):
+    upstream.play("m", PLACES[place])
+    adapter = build(endpoint(upstream.base_url, TimeLimits(after_finish=60)))
+    asking = asyncio.create_task(ask(adapter, "m"))
+    request = await asyncio.to_thread(upstream.wait_for_gate, "here")
+    await asyncio.sleep(0)
+    cancelled_at = time.monotonic()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    closed_at = await asyncio.to_thread(upstream.wait_for_close, request)
+    print(f"closed after {(closed_at - cancelled_at) * 1000:.1f} ms")
+    assert request.closed_how in ("fin", "rst")
+    assert closed_at - cancelled_at < STOP_SECONDS
+    await adapter.aclose()
+
+
+async def test_closing_the_generator_closes_the_connection_and_the_next_answer_is_unharmed(upstream: Upstream):
+    upstream.play("m", stream("Hello", "more", Stall()), answer("Again"))
+    adapter = build(endpoint(upstream.base_url))
+    async with aclosing(adapter.stream(question("m"), Witness())) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                break
+    left_at = time.monotonic()
+    (request,) = upstream.requests
+    assert await asyncio.to_thread(upstream.wait_for_close, request) - left_at < STOP_SECONDS
+    assert (await ask(adapter, "m")).text == "Again"
+    await adapter.aclose()
+
+
+async def test_many_answers_at_once_share_an_adapter(upstream: Upstream):
+    upstream.play("m", answer(*("many", "words", "at", "once")))
+    adapter = build(endpoint(upstream.base_url))
+    outcomes = await asyncio.gather(*(ask(adapter, "m") for _ in range(50)))
+    await adapter.aclose()
+    assert {outcome.text for outcome in outcomes} == {"manywordsatonce"}
+    assert upstream.count("m") == 50
+
+
+async def test_time_that_our_own_side_takes_is_not_held_against_upstream(upstream: Upstream):
+    upstream.play("m", stream("one", "two", Gate("rest"), "three", b"data: [DONE]\n\n"))
+    adapter, texts = build(endpoint(upstream.base_url, TimeLimits(idle=0.2, idle_content=0.2))), []
+    async for event in adapter.stream(question("m"), Witness()):
+        if isinstance(event, TextDelta):
+            texts.append(event.text)
+            await asyncio.sleep(0.3)
+            upstream.open("rest")
+    await adapter.aclose()
+    assert texts == ["one", "two", "three"]
+
+
+async def test_79_a_refused_or_reset_connection_is_unreachable(upstream: Upstream):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outcome = await ask_once(f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
+    assert (outcome.code, outcome.max_tries) == ("upstream_unreachable", 3)
+    assert outcome.calls.sent == []
+    upstream.turn_away(1)
+    outcome = await ask_once(upstream.base_url)
+    assert (outcome.code, outcome.max_tries) == ("upstream_unreachable", 3)
+    assert upstream.requests == []
+
+
+async def test_80_an_unknown_name_is_told_from_a_refused_connection():
+    outcome = await ask_once("http://no-such-host.invalid/v1")
+    assert (outcome.code, outcome.max_tries) == ("upstream_dns", 2)
+
+
+async def test_81_plain_http_where_tls_is_expected_is_a_tls_error(upstream: Upstream):
+    outcome = await ask_once(upstream.base_url.replace("http:", "https:"))
+    assert (outcome.code, outcome.max_tries) == ("upstream_tls", 1)
+    assert upstream.requests == []
+
+
+async def test_81_a_certificate_that_nobody_vouches_for_is_a_tls_error(tmp_path: Path):
+    with Upstream.start(self_signed(tmp_path)) as upstream:
+        outcome = await ask_once(upstream.base_url)
+        assert (outcome.code, outcome.max_tries) == ("upstream_tls", 1)
+        assert upstream.requests == []
+
+
+async def test_a_team_may_vouch_for_its_own_certificate_and_stop_is_as_quick_under_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    files = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", files[0])
+    _ssl_context.cache_clear()
+    try:
+        with Upstream.start(files) as upstream:
+            assert (await ask_once(upstream.base_url)).text == "This is a short answer."
+            upstream.play("m", PLACES["mid-answer"])
+            asking = asyncio.create_task(ask_once(upstream.base_url, "m"))
+            request = await asyncio.to_thread(upstream.wait_for_gate, "here")
+            cancelled_at = time.monotonic()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            closed_at = await asyncio.to_thread(upstream.wait_for_close, request)
+            print(f"closed after {(closed_at - cancelled_at) * 1000:.1f} ms")
+            assert closed_at - cancelled_at < STOP_SECONDS
+    finally:
+        _ssl_context.cache_clear()
+
+
+async def test_81_a_stalled_handshake_is_a_timeout():
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        outcome = await ask_once(f"https://127.0.0.1:{deaf.getsockname()[1]}/v1", limits=TimeLimits(connect=0.2))
+    assert (outcome.code, outcome.max_tries) == ("upstream_timeout", 3)
+
+
+async def test_a_full_pool_is_a_timeout_that_may_be_tried_again(upstream: Upstream):
+    upstream.play("m", stream("Hello", Gate("here"), b"data: [DONE]\n\n"))
+    adapter = build(endpoint(upstream.base_url, TimeLimits(connect=0.2), max_parallel=1))  # three connections
+    asking = [asyncio.create_task(ask(adapter, "m")) for _ in range(3)]
+    await asyncio.to_thread(upstream.wait_for_gate, "here", 3)
+    outcome = await ask(adapter, "m")
+    upstream.open("here")
+    assert (outcome.code, outcome.max_tries) == ("upstream_timeout", 3)
+    assert {done.text for done in await asyncio.gather(*asking)} == {"Hello"}
+    await adapter.aclose()
+
+
+def test_the_environment_is_never_asked_for_a_proxy(upstream: Upstream, monkeypatch: pytest.MonkeyPatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert asyncio.run(ask_once(upstream.base_url)).error is None
+
+
+def test_every_kind_has_an_address_that_can_be_used_or_none():
+    for kind in KINDS.values():
+        assert not kind.base_url or clean_base_url(kind.base_url) == kind.base_url
+        assert kind.label and kind.auth in ("bearer", "none")
+        build(Endpoint(kind.base_url, kind.auth))
+
+
+def test_a_code_that_is_not_in_the_table_cannot_be_raised():
+    with pytest.raises(ValueError, match="upstream_whatever"):
+        ProviderError("upstream_whatever", permanent=True)
+    assert "answer_empty" in PROVIDER_CODES
+
+
+def self_signed(folder: Path) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(files[0]), str(files[1])

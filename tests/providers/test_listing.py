@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from chat.providers import ProviderError, list_models
+from tests.providers.asking import KEY
+from tests.upstream import Send, Stall, Upstream, document, error, head, html
+
+LIST = "GET /v1/models"
+
+
+def ids(*names: str) -> list[dict[str, str]]:
+    return [{"id": name, "object": "model"} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ({"object": "list", "data": ids("b", "a")}, ["b", "a"]),
+        (ids("together/x"), ["together/x"]),
+        ({"data": ids("models/gemini-2.5-flash", "models/text-embedding-004")}, ["gemini-2.5-flash"]),
+        (
+            {
+                "data": ids(
+                    "text-embedding-3-small", "whisper-1", "tts-1", "tts-1-hd", "dall-e-3", "omni-moderation-latest"
+                )
+                + ids("BAAI/bge-m3", "rerank-v3", "gpt-4o-mini-tts", "gpt-4o-transcribe", "gpt-4o", "qwen2.5-7b")
+            },
+            ["gpt-4o", "qwen2.5-7b"],
+        ),
+        ({"data": [None, 7, {}, {"id": 3}, {"id": " "}, {"id": "a"}, {"id": "a"}, "b"]}, ["a", "b"]),
+        ({"data": []}, []),
+    ],
+)
+def test_the_models_that_can_chat_are_listed(value, names, upstream: Upstream):
+    upstream.play(LIST, document(value))
+    assert list_models(f"{upstream.base_url}/", KEY) == names
+    (request,) = upstream.requests
+    assert (request.method, request.path) == ("GET", "/v1/models")
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_no_key_no_header(upstream: Upstream):
+    list_models(upstream.base_url, "")
+    assert "authorization" not in upstream.requests[0].headers
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (error(401, f"Incorrect API key provided: {KEY}"), "upstream_auth"),
+        (error(404), "upstream_not_found"),
+        (html(404), "upstream_bad_response"),
+        (html(200), "upstream_bad_response"),
+        (error(500), "upstream_error"),
+        (document({"error": "Unexpected endpoint or method. (GET /models)"}), "upstream_bad_response"),
+        (document({"hello": "world"}), "upstream_bad_response"),
+        (document("text"), "upstream_bad_response"),
+        ((Send(head(302, {"Location": "http://169.254.169.254/", "Content-Length": "0"})),), "upstream_redirect"),
+        ((Stall(),), "upstream_timeout"),
+        ((Send(b"garbage\r\n\r\n"),), "upstream_bad_response"),
+    ],
+)
+def test_a_list_that_cannot_be_had_says_why(script, code, upstream: Upstream):
+    upstream.play(LIST, script)
+    with pytest.raises(ProviderError) as caught:
+        list_models(upstream.base_url, KEY, timeout=0.3)
+    assert caught.value.code == code
+    assert KEY[-4:] not in str(caught.value)
+
+
+def test_addresses_without_a_server_say_why():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        for address, code in (
+            (f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "upstream_unreachable"),
+            ("http://no-such-host.invalid/v1", "upstream_dns"),
+            ("no address", "upstream_bad_response"),
+        ):
+            with pytest.raises(ProviderError) as caught:
+                list_models(address, "")
+            assert caught.value.code == code
