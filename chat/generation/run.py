@@ -97,6 +97,7 @@ class Run:
             state = State.STOPPED
         except ProviderError as error:
             state, code, parameters = State.FAILED, error.code, _parameters(error)
+            self._request_id = error.request_id or self._request_id
             logger.info("generation %s failed: %s %s", self.log.generation, error.code, error.reason)
         except Exception:
             state, code = State.FAILED, "internal"

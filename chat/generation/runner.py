@@ -44,6 +44,12 @@ class NotFound(Exception):
     """No such generation, or another user's."""
 
 
+def _warm_up() -> None:
+    """What the first answer would have to wait for otherwise, on the event loop or at its end."""
+    providers.load_backend()
+    load_tables()
+
+
 class Runner:
     """Accepts prompts, runs and stops generations, and lets anybody of their owner's sockets follow them."""
 
@@ -74,10 +80,10 @@ class Runner:
         self._own(self._end_waiting_in_vain(), "queue deadlines")
         for user_id, admitted in await self._readers.read(queued_admissions):
             self._enqueue(user_id, admitted)
-        self._own(self._readers.read(load_tables), "token tables")
+        self._own(self._readers.read(_warm_up), "warming up")
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new, let running answers end for `seconds`, then cancel them; all are stored, queued ones stay."""
+        """Take nothing new, let running answers end for `seconds`, then cancel them; all are stored, queued stay."""
         self.drain_seconds = seconds
         self.draining.set()
         running = [task for _, task in self._runs.values()]

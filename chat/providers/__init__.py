@@ -22,7 +22,7 @@ from chat.providers.base import (
     Warned,
 )
 from chat.providers.chat_completions import ChatCompletions
-from chat.providers.http import ClientFactory
+from chat.providers.http import ClientFactory, load_backend
 from chat.providers.listing import list_models
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "build",
     "clean_base_url",
     "list_models",
+    "load_backend",
 ]
 
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import import_module
 from typing import Any
 
 import httpcore  # noqa: F401  httpx would import it in the middle of the first request, and hold the loop up
@@ -25,6 +26,12 @@ from chat.providers.deadline import Deadline
 from chat.providers.errors import failure, status_failure
 from chat.providers.gunzip import Gunzip
 from chat.providers.redaction import redact
+
+
+def load_backend() -> None:
+    """Import what httpx imports only at its first request: 45 ms in which the event loop would stand still."""
+    import_module("anyio._backends._asyncio")
+
 
 ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
 
