@@ -46,6 +46,8 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
     with transaction.atomic():
         disable_local_provider()
         provider = Provider.objects.filter(name=ENVIRONMENT).first() or Provider(name=ENVIRONMENT)
+        if provider.origin_differs(base_url):
+            provider.asks_usage = True  # what the old server refused, the new one may take
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER if api_key else Provider.Auth.NONE
         provider.private_network = is_private(base_url)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminURLFieldWidget
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +15,6 @@ from chat.models import LanguageModel, Provider
 class ProviderForm(forms.ModelForm):
     """A provider, and a new API key for it or none."""
 
-    base_url = Provider._meta.get_field("base_url").formfield(assume_scheme="https", widget=AdminURLFieldWidget)
     api_key = forms.CharField(
         label=_("API key"),
         required=False,

@@ -99,6 +99,7 @@ class End:
 
 def begin(generation: uuid.UUID) -> bool:
     """queued → running; False when it was stopped or deleted meanwhile."""
+    UsageRecord.objects.unclosed().filter(generation=generation).update(state=State.RUNNING)
     return Generation.objects.begin(generation)
 
 

@@ -14,7 +14,16 @@ from django.db import models
 from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils.translation import gettext_lazy as _
 
+from chat.providers import BadAddress, clean_base_url
 from chat.providers.base import Endpoint, TimeLimits
+
+ADDRESS_FAULTS = {
+    "form": _("The address must begin with http:// or https:// and name a host."),
+    "userinfo": _("The address must not hold a user name or a password."),
+    "query": _("The address must not hold a query or a #fragment."),
+    "port": _("The address names a port that does not exist."),
+    "characters": _("The address must not hold spaces or backslashes."),
+}
 
 
 class CredentialsUnreadable(Exception):
@@ -39,7 +48,7 @@ class Provider(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
-    base_url = models.URLField(
+    base_url = models.CharField(  # URLField refuses the one-word hosts of private networks
         _("base URL"),
         max_length=500,
         help_text=_("Up to and including /v1, for example https://api.example.com/v1"),
@@ -83,11 +92,12 @@ class Provider(models.Model):
 
     def clean(self) -> None:
         """Refuse addresses that would send the key in the clear, and extras that aren't JSON objects."""
-        parts = urlsplit(self.base_url)
-        if parts.scheme != "https" and not self.private_network:
+        try:
+            self.base_url = clean_base_url(self.base_url)
+        except BadAddress as error:
+            raise ValidationError({"base_url": ADDRESS_FAULTS[error.fault]}) from error
+        if not self.base_url.startswith("https:") and not self.private_network:
             raise ValidationError({"base_url": _("Use https, or mark the provider as being in a private network.")})
-        if parts.username or parts.password or parts.fragment:
-            raise ValidationError({"base_url": _("The address must not hold a user name, a password or a #fragment.")})
         for name in ("extra_headers", "extra_query", "extra_body"):
             if not isinstance(getattr(self, name), dict):
                 raise ValidationError({name: _("A JSON object is needed, for example {}.")})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat.providers.address import clean_base_url
+from chat.providers.address import BadAddress, clean_base_url
 from chat.providers.base import (
     PROVIDER_CODES,
     Adapter,
@@ -29,6 +29,7 @@ __all__ = [
     "KINDS",
     "PROVIDER_CODES",
     "Adapter",
+    "BadAddress",
     "CompletionRequest",
     "Endpoint",
     "Event",

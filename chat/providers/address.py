@@ -8,22 +8,36 @@ from urllib.parse import urlsplit, urlunsplit
 _PASTED = re.compile(r"/(chat/completions|completions|models)$")
 
 
-def clean_base_url(text: str) -> str:
-    """`scheme://host[:port][/path]` without a trailing slash and without a pasted endpoint.
+class BadAddress(ValueError):
+    """Not the address of an HTTP server. `fault`: `form`, `userinfo`, `query`, `port` or `characters`."""
 
-    Raises ValueError, with a sentence for the form, for anything that isn't an address of an HTTP server.
-    """
+    def __init__(self, fault: str) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def clean_base_url(text: str) -> str:
+    """`scheme://host[:port][/path]` without a trailing slash and without a pasted endpoint. Raises BadAddress."""
+    try:
+        return _clean(text)
+    except BadAddress:
+        raise
+    except ValueError as error:  # urllib's own, for a port or an IPv6 address that is none
+        raise BadAddress("port" if "ort" in str(error) else "form") from error
+
+
+def _clean(text: str) -> str:
     parts = urlsplit(text.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("The address must begin with http:// or https:// and name a host.")
+        raise BadAddress("form")
     if "@" in parts.netloc:
-        raise ValueError("The address must not hold a user name or password.")
+        raise BadAddress("userinfo")
     if parts.fragment or parts.query:
-        raise ValueError("The address must not hold a query or a fragment.")
+        raise BadAddress("query")
     if parts.port == 0:  # also raises ValueError for what is no port at all
-        raise ValueError("The address names a port that can't be reached.")
+        raise BadAddress("port")
     if re.search(r"[\s\\\x00-\x1f\x7f]", parts.netloc + parts.path):
-        raise ValueError("The address must not hold spaces or backslashes.")
+        raise BadAddress("characters")
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     path = _PASTED.sub("", path).rstrip("/")
     path = re.sub(r"(/v1)+$", "/v1", path)
