@@ -11,35 +11,7 @@ from django.contrib.staticfiles.finders import BaseFinder
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import FileSystemStorage, Storage
 
-LANGUAGES = (
-    "bash",
-    "c",
-    "cpp",
-    "csharp",
-    "css",
-    "diff",
-    "dockerfile",
-    "go",
-    "ini",
-    "java",
-    "javascript",
-    "json",
-    "kotlin",
-    "markdown",
-    "php",
-    "plaintext",
-    "powershell",
-    "python",
-    "ruby",
-    "rust",
-    "shell",
-    "sql",
-    "swift",
-    "typescript",
-    "xml",
-    "yaml",
-)
-"""The languages whose code is coloured; each is loaded when a message first needs it."""
+from chat.views.modules import LANGUAGES
 
 VENDOR_FILES = {
     "vendor/markdown-it.mjs": "markdown-it/dist/browser/markdown-it.esm.min.mjs",

@@ -97,10 +97,12 @@ class Writer:
                         goes_on = False
                         break
                     job = following
-        except DatabaseError as error:
-            for one in done or [job]:
-                one.error = error
+        except Exception as error:  # whatever it is, the next job must find this thread alive
+            if not isinstance(error, DatabaseError):
+                logger.exception("a transaction failed")
             done = done or [job]
+            for one in done:
+                one.error = error
         _resolve(done)
         return goes_on
 

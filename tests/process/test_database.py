@@ -63,21 +63,18 @@ async def test_a_person_deleted_under_a_running_answer_ends_it_and_keeps_the_fig
     upstream.play("fake", answer("some ", Gate("never"), "more"))
     portal: Portal = new_portal()
     client = await asyncio.to_thread(portal.login)
-    page = client.get("/admin/auth/user/add/").text
-    token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-    referer = {"Referer": portal.url + "/admin/"}
     password = "a-colleagues-password-1"
-    fields = {"csrfmiddlewaretoken": token, "username": "colleague", "password1": password, "password2": password}
-    client.post("/admin/auth/user/add/", data={**fields, "usable_password": "true"}, headers=referer)
-    (colleague,) = portal.rows("select id from auth_user where username = 'colleague'")
+    colleague = await asyncio.to_thread(portal.add_user, "colleague", password)
     socket = await portal.connect(await asyncio.to_thread(portal.login, "colleague", password))
     await socket.prompt("hi")
     await socket.next("delta")
     request = upstream.requests[-1]
+    page = client.get("/chat/").text
+    token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
     deleted = client.post(
-        f"/admin/auth/user/{colleague['id']}/delete/",
+        f"/admin/auth/user/{colleague}/delete/",
         data={"csrfmiddlewaretoken": token, "post": "yes"},
-        headers=referer,
+        headers={"Referer": portal.url + "/admin/"},
     )
     assert deleted.status_code == 302, deleted.text
     await asyncio.to_thread(upstream.wait_for_close, request)

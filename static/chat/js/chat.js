@@ -8,6 +8,7 @@ import { text } from "chat/strings";
 
 const LATE_MS = 5_000;
 const BEHIND_MS = 1_000;
+const BUSY_MS = 1_000;
 
 export class Chat {
   #page;
@@ -56,7 +57,12 @@ export class Chat {
   }
 
   // Connected, perhaps again: everything that is still wanted is asked for once more.
-  #greet = () => {
+  #greet = ({ detail: hello }) => {
+    if (hello.user.id !== this.#page.user) {
+      // Somebody else has logged in with this browser meanwhile: nothing of this page is theirs.
+      location.reload();
+      return;
+    }
     for (const following of this.#followings.values()) {
       if (!following.isFinal) this.#socket.send(following.ask());
     }
@@ -170,8 +176,14 @@ export class Chat {
     this.#sidebar.add(conversation, title, address);
   }
 
-  #refuse(key, { code, message }) {
+  #refuse(key, { code, message, retry_after_ms: wait }) {
     if (code === "server_restarting") return; // stays in the outbox, and is sent when the portal is back
+    if (code === "busy_try_again") {
+      // The portal may still store it: only the same key makes sure that it is asked once.
+      this.#late(key);
+      setTimeout(() => this.#sendAgain(key), wait ?? BUSY_MS);
+      return;
+    }
     const entry = this.#outbox.remove(key);
     if (entry === null || !this.#outbox.isMine(entry)) return;
     const view = this.#transcript.byId(key);
@@ -179,6 +191,11 @@ export class Chat {
     this.#refresh();
     if (entry.command.type === "send") this.#composer.giveBack(entry.command.text, message);
     else this.#composer.say(message);
+  }
+
+  #sendAgain(key) {
+    const entry = this.#outbox.get(key);
+    if (entry !== null) this.#socket.send(entry.command);
   }
 
   #complain(frame) {
