@@ -103,6 +103,7 @@ class Portal:
             self.lines.append(line.rstrip())
             if "ready at" in line:
                 ready.set()
+        process.stdout.close()
         ready.set()
 
     @property

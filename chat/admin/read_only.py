@@ -22,7 +22,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        page = request.resolver_match.url_name if request.resolver_match else ""
+        page = (request.resolver_match.url_name or "") if request.resolver_match else ""
         if page.startswith(f"{self.opts.app_label}_{self.opts.model_name}_"):
             return False
         return super().has_delete_permission(request, obj)

@@ -37,6 +37,7 @@ class StartedByRun(Portal):
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
             if "ready at" in line:
+                self.process.stdout.close()  # nothing more is printed
                 return time.monotonic() - started
         raise AssertionError(self.log)
 
