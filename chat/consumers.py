@@ -125,8 +125,10 @@ class ChatConsumer(AsyncConsumer):
                 await self.heartbeat()
 
     def is_allowed(self) -> bool:
-        """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate."""
+        """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate; 0 = no limit."""
         rate = settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
+        if not rate:
+            return True
         now = time.monotonic()
         self.allowance = min(2.0 * rate, self.allowance + (now - self.allowed_at) * rate)
         self.allowed_at = now
@@ -156,7 +158,12 @@ class ChatConsumer(AsyncConsumer):
 
     async def send_prompt(self, command: protocol.Send | protocol.Regenerate) -> None:
         """Accepted or refused; what is accepted is followed from here."""
-        answer = await self.runner.send(self.user_id, command)
+        try:
+            answer = await self.runner.send(self.user_id, command)
+        except Exception:
+            logger.exception("a prompt was neither accepted nor refused")
+            await self.emit(protocol.Error("internal", ref=str(command.key)))
+            return
         await self.emit(answer)
         if isinstance(answer, protocol.Accepted):
             self.follow(uuid.UUID(answer.generation), None, 0)
@@ -233,9 +240,9 @@ class ChatConsumer(AsyncConsumer):
         """Send one frame, with the sentence for its code in the reader's language."""
         if self.closed:
             return
-        if isinstance(frame, protocol.Refused | protocol.Error | protocol.Bye):
+        if isinstance(frame, protocol.Error | protocol.Bye):
             frame = replace(frame, message=self.worded(frame.code, {}))
-        elif isinstance(frame, protocol.Finished) and frame.code is not None:
+        elif isinstance(frame, protocol.Refused | protocol.Finished) and frame.code is not None:
             frame = replace(frame, message=self.worded(frame.code, frame.parameters))
         try:
             await self.send({"type": "websocket.send", "text": protocol.encode(frame)})

@@ -94,8 +94,8 @@ DETAILED: Mapping[str, tuple[str, Any]] = {
     "limit_user": (
         "limit",
         ngettext_lazy(
-            "%(limit)d prompt of yours is waiting already. Let it finish first.",
-            "%(limit)d prompts of yours are waiting already. Let one of them finish first.",
+            "%(limit)d prompt of yours is under way already. Let it finish first.",
+            "%(limit)d prompts of yours are under way already. Let one of them finish first.",
             "limit",
         ),
     ),

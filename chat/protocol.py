@@ -276,13 +276,14 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """The prompt is not taken; nothing was stored."""
+    """The prompt is not taken. `parameters` fill the sentence and are not sent."""
 
     type: ClassVar[str] = "refused"
     key: str
     code: str
     message: str = ""
     retry_after_ms: int = ABSENT
+    parameters: Mapping[str, Any] = field(default_factory=dict, metadata={"sent": False})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Daphne made safe: back-pressure on sockets, a bound on bodies, and a shutdown that saves every answer.
 
-It leans on internals of Daphne 4.2 (pinned); tests/chatsite/test_server.py is the contract that an upgrade must pass.
+It leans on internals of Daphne 4.2 (pinned); tests/process/ is the contract that an upgrade must pass.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ class Portal:
         self.log_path = self.data / "portal.log"
         self.lines: list[str] = []
         self.clients: list[httpx.Client] = []
+        self._admin: httpx.Client | None = None
         self.process: subprocess.Popen[str] | None = None
 
     def setup(self) -> None:
@@ -195,6 +196,12 @@ class Portal:
         assert answer.status_code == 302, answer.text[:500]
         return client
 
+    def admin(self) -> httpx.Client:
+        """The admin, logged in once; for tests that don't log out."""
+        if self._admin is None:
+            self._admin = self.login()
+        return self._admin
+
     def add_user(self, name: str, password: str) -> int:
         """Another person, added in the admin as an admin would do it; their id. Harmless when they are there."""
         if not self.rows("select id from auth_user where username = ?", name):
@@ -213,7 +220,7 @@ class Portal:
 
     async def connect(self, client: httpx.Client | None = None, **headers: str) -> Socket:
         """A socket of a logged-in client, after its hello."""
-        socket_ = await self.connect_raw(client or await asyncio.to_thread(self.login), **headers)
+        socket_ = await self.connect_raw(client or await asyncio.to_thread(self.admin), **headers)
         socket_.hello = await socket_.next("hello")
         return socket_
 
@@ -226,6 +233,7 @@ class Portal:
             origin=headers.get("origin", self.url),  # type: ignore[arg-type]
             max_size=16 * 1024 * 1024,
             ping_interval=None,
+            close_timeout=1,  # a portal that was killed never answers
         )
         return Socket(connection)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,11 +10,25 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat.models import LanguageModel, Provider
+from chat.providers import KINDS
 
 
 class ProviderForm(forms.ModelForm):
     """A provider, and a new API key for it or none."""
 
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        choices=[(name, kind.label) for name, kind in KINDS.items()],
+        initial="openai_compatible",
+        help_text=_("Fills in the base URL where that is left empty."),
+    )
+    base_url = forms.CharField(
+        label=_("Base URL"),
+        required=False,
+        max_length=500,
+        widget=forms.TextInput({"class": "vTextField"}),
+        help_text=_("Up to and including /v1, for example https://api.example.com/v1"),
+    )
     api_key = forms.CharField(
         label=_("API key"),
         required=False,
@@ -28,6 +42,7 @@ class ProviderForm(forms.ModelForm):
         model = Provider
         fields = [
             "name",
+            "kind",
             "base_url",
             "auth",
             "usage_mode",
@@ -55,6 +70,8 @@ class ProviderForm(forms.ModelForm):
         )
         if not is_set:
             del self.fields["forget_key"]
+        if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
+            cast(forms.ChoiceField, self.fields["kind"]).choices = [(self.instance.kind, self.instance.kind)]
         for name in ("extra_headers", "extra_query", "extra_body"):
             self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
 
@@ -85,7 +102,7 @@ class ProviderAdmin(admin.ModelAdmin):
     list_display = ["name", "base_url", "kind", "api_key_state", "enabled"]
     list_filter = ["enabled", "kind"]
     search_fields = ["name", "base_url"]
-    readonly_fields = ["kind", "api_key_state"]
+    readonly_fields = ["api_key_state"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         may_change = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
@@ -95,9 +112,9 @@ class ProviderAdmin(admin.ModelAdmin):
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
         extras = ["usage_mode", "max_tokens_field", "extra_headers", "extra_query", "extra_body"]
         return [
-            (None, {"fields": ["name", "base_url", "private_network", "auth", *key, "enabled"]}),
+            (None, {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}),
             (_("Limits"), {"fields": [*limits, "max_retries", "max_parallel"], "classes": ["collapse"]}),
-            (_("Dialect"), {"fields": ["kind", *extras], "classes": ["collapse"]}),
+            (_("Dialect"), {"fields": extras, "classes": ["collapse"]}),
         ]
 
     @admin.display(description=_("API key"))

@@ -41,12 +41,13 @@ class Admitted:
 
 
 class Refusal(Exception):
-    """The prompt is not taken. `code` is one of protocol.REFUSALS."""
+    """The prompt is not taken. `code` is one of protocol.REFUSALS; `parameters` fill its sentence."""
 
-    def __init__(self, code: str, retry_after_ms: int | None = None) -> None:
+    def __init__(self, code: str, retry_after_ms: int | None = None, **parameters: object) -> None:
         super().__init__(code)
         self.code = code
         self.retry_after_ms = retry_after_ms
+        self.parameters = parameters
 
 
 def accept(user_id: int, command: Send | Regenerate) -> Admitted:
@@ -86,11 +87,12 @@ def _check_limits(user_id: int) -> None:
     now = timezone.now()
     running, queued = settings.PORTAL_USER_RUNNING, settings.PORTAL_USER_QUEUED
     if running and queued and Generation.objects.owned_by(user_id).unfinished().count() >= running + queued:
-        raise Refusal("limit_user")
+        raise Refusal("limit_user", limit=running + queued)
     per_minute = settings.PORTAL_USER_PROMPTS_PER_MINUTE
     recent = Generation.objects.owned_by(user_id).filter(created_at__gt=now - timedelta(minutes=1))
     if per_minute and recent.count() >= per_minute:
-        raise Refusal("rate_limited", _until_one_leaves(user_id, now, per_minute))
+        wait_ms = _until_one_leaves(user_id, now, per_minute)
+        raise Refusal("rate_limited", wait_ms, retry_after=wait_ms / 1000)
 
 
 def _until_one_leaves(user_id: int, now: datetime, per_minute: int) -> int:

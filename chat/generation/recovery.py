@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 
+from django.conf import settings
 from django.db import transaction
 
 from chat.generation import store
@@ -23,32 +24,46 @@ class DataDirectoryBusy(Exception):
 
 
 class DataDirectoryLock:
-    """An exclusive lock on the data directory; the kernel frees it with the process, however that ends."""
+    """An exclusive lock on the directories where the data lie: the data directory, and the database's if that is
+    elsewhere. The kernel frees it with the process, however that ends."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / LOCK_NAME
-        self._file: int | None = None
+    def __init__(self, *directories: Path) -> None:
+        self._paths = sorted({directory.resolve() / LOCK_NAME for directory in directories})
+        self._files: list[int] = []
 
     def acquire(self) -> None:
         """Take the lock. Raises DataDirectoryBusy when another process holds it."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
-            os.close(file)
-            raise DataDirectoryBusy(
-                f"another portal (process {holder or 'unknown'}) runs on the data directory {self._path.parent}"
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
-        self._file = file
+            for path in self._paths:
+                self._files.append(_lock(path))
+        except DataDirectoryBusy:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Give the lock back. Harmless when it is not held."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        while self._files:
+            os.close(self._files.pop())
+
+
+def data_lock() -> DataDirectoryLock:
+    """The lock of the portal that these settings describe."""
+    return DataDirectoryLock(settings.PORTAL_DATA_DIR, Path(str(settings.DATABASES["default"]["NAME"])).parent)
+
+
+def _lock(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
+        os.close(file)
+        raise DataDirectoryBusy(
+            f"another portal (process {holder or 'unknown'}) runs on the data directory {path.parent}"
+        ) from None
+    os.ftruncate(file, 0)
+    os.pwrite(file, str(os.getpid()).encode(), 0)
+    return file
 
 
 def sweep() -> int:

@@ -279,7 +279,7 @@ def _parameters(error: ProviderError) -> dict[str, Any]:
     """What the sentence for a code may name."""
     parameters: dict[str, Any] = {}
     if error.reason:
-        parameters["reason"] = error.reason
+        parameters["limit" if error.code == "answer_too_long" else "reason"] = error.reason
     if error.retry_after is not None and error.retry_after < float("inf"):
         parameters["retry_after"] = round(error.retry_after, 1)
     return parameters

@@ -198,7 +198,8 @@ class Runner:
         try:
             admitted = await self._writer.write(lambda: accept(user_id, command))
         except Refusal as refusal:
-            return Refused(key, refusal.code, retry_after_ms=refusal.retry_after_ms or ABSENT)
+            wait_ms = refusal.retry_after_ms or ABSENT
+            return Refused(key, refusal.code, retry_after_ms=wait_ms, parameters=refusal.parameters)
         except DatabaseError as error:
             logger.warning("a prompt was not stored: %s", error)
             full = "full" in str(error)

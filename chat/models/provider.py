@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from django.db import models
 from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils.translation import gettext_lazy as _
 
-from chat.providers import BadAddress, clean_base_url
+from chat.providers import KINDS, BadAddress, clean_base_url
 from chat.providers.base import Endpoint, TimeLimits
 
 ADDRESS_FAULTS = {
@@ -48,11 +49,7 @@ class Provider(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
-    base_url = models.CharField(  # URLField refuses the one-word hosts of private networks
-        _("base URL"),
-        max_length=500,
-        help_text=_("Up to and including /v1, for example https://api.example.com/v1"),
-    )
+    base_url = models.CharField(_("base URL"), max_length=500)  # URLField refuses one-word hosts of private networks
     auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
     ciphertext = models.TextField(_("credentials (encrypted)"), blank=True, editable=False)
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
@@ -79,7 +76,7 @@ class Provider(models.Model):
     private_network = models.BooleanField(
         _("private network"),
         default=False,
-        help_text=_("Allows plain http and addresses of this machine and of private networks."),
+        help_text=_("Allows plain http, and addresses of this machine and of private networks."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
 
@@ -92,11 +89,14 @@ class Provider(models.Model):
 
     def clean(self) -> None:
         """Refuse addresses that would send the key in the clear, and extras that aren't JSON objects."""
+        preset = KINDS.get(self.kind)
+        if preset is not None and not self.base_url:
+            self.base_url = preset.base_url
         try:
             self.base_url = clean_base_url(self.base_url)
         except BadAddress as error:
             raise ValidationError({"base_url": ADDRESS_FAULTS[error.fault]}) from error
-        if not self.base_url.startswith("https:") and not self.private_network:
+        if not self.private_network and (not self.base_url.startswith("https:") or _is_private(self.base_url)):
             raise ValidationError({"base_url": _("Use https, or mark the provider as being in a private network.")})
         for name in ("extra_headers", "extra_query", "extra_body"):
             if not isinstance(getattr(self, name), dict):
@@ -142,6 +142,15 @@ class Provider(models.Model):
     def origin_differs(self, other_url: str) -> bool:
         """Whether `other_url` lies on another scheme, host or port: then stored credentials must be wiped."""
         return urlsplit(self.base_url)[:2] != urlsplit(other_url)[:2]
+
+
+def _is_private(base_url: str) -> bool:
+    """Whether the host is written as an address of this machine or of a private network; names are not looked up."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _keyring() -> MultiFernet:

@@ -62,7 +62,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "openai": Kind("OpenAI", "https://api.openai.com/v1", "bearer"),
     "gilas": Kind("Gilas", "https://api.gilas.io/v1", "bearer"),
-    "local": Kind("Local model server (llama.cpp, Ollama, vLLM, LM Studio)", "http://127.0.0.1:8080/v1", "none"),
+    "openrouter": Kind("OpenRouter", "https://openrouter.ai/api/v1", "bearer"),
+    "local_server": Kind("Local model server (llama.cpp, Ollama, vLLM, LM Studio)", "http://127.0.0.1:8080/v1", "none"),
     "openai_compatible": Kind("Another OpenAI-compatible server", "", "bearer"),
 }
 """Presets by name; the name is stored."""

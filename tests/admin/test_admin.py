@@ -20,8 +20,8 @@ def address(name, row=None, end="change"):
 
 def form_of(provider, **fields):
     """What the browser sends for a provider's form, the inline's management form included."""
-    names = ("name", "base_url", "auth", "usage_mode", "max_tokens_field", "connect_seconds", "first_byte_seconds",
-             "idle_seconds", "total_seconds", "max_retries", "max_parallel")  # fmt: skip
+    names = ("name", "kind", "base_url", "auth", "usage_mode", "max_tokens_field", "connect_seconds",
+             "first_byte_seconds", "idle_seconds", "total_seconds", "max_retries", "max_parallel")  # fmt: skip
     values = {name: getattr(provider, name) for name in names}
     extras = {"extra_headers": "{}", "extra_query": "{}", "extra_body": "{}", "enabled": "on"}
     inline = {"models-TOTAL_FORMS": 0, "models-INITIAL_FORMS": 0}
@@ -158,3 +158,37 @@ def test_a_moved_provider_is_asked_for_usage_again(browse, provider):
 def test_plain_http_is_refused_outside_a_private_network(browse, provider):
     answer = browse.post(address("provider", provider), form_of(provider, base_url="http://api.example.com/v1"))
     assert answer.status_code == 200 and "Use https" in answer.content.decode()
+
+
+def test_an_empty_address_is_filled_in_by_the_kind(browse):
+    new = Provider(name="another", kind="openrouter", base_url="")
+    assert browse.post("/admin/chat/provider/add/", form_of(new)).status_code == 302
+    assert Provider.objects.get(name="another").base_url == "https://openrouter.ai/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "private", "is_taken"),
+    [
+        ("https://llm.example.org/v1/chat/completions", False, True),
+        ("http://llm.example.org/v1", False, False),
+        ("http://ollama:11434/v1", False, False),
+        ("http://ollama:11434/v1", True, True),
+        ("https://127.0.0.1/v1", False, False),
+        ("https://[::1]/v1", False, False),
+        ("https://10.1.2.3/v1", False, False),
+        ("https://10.1.2.3/v1", True, True),
+        ("https://localhost/v1", False, False),
+        ("https://user:secret@llm.example.org/v1", True, False),
+        ("https://llm.example.org:99999/v1", True, False),
+        ("ftp://llm.example.org/v1", True, False),
+        ("llm.example.org", True, False),
+        ("", True, False),
+    ],
+)
+def test_an_address_is_taken_or_refused_with_the_reason(browse, base_url, private, is_taken):
+    new = Provider(name="another", base_url=base_url)
+    answer = browse.post("/admin/chat/provider/add/", form_of(new, **({"private_network": "on"} if private else {})))
+    assert answer.status_code == (302 if is_taken else 200)
+    assert Provider.objects.filter(name="another").exists() is is_taken
+    if not is_taken:
+        assert "errorlist" in answer.content.decode()

@@ -105,7 +105,7 @@ async def test_regenerate_writes_another_answer_to_the_same_prompt(portal: Porta
 
 async def test_the_same_key_five_times_at_once_is_one_generation_and_one_request(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("once", Gate("end")))
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     sockets = [await portal.connect(client) for _ in range(5)]
     key = str(uuid.uuid4())
     accepted = await asyncio.gather(*(socket.prompt("one bill", key=key) for socket in sockets))

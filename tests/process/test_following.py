@@ -13,7 +13,7 @@ WORDS = [f"wört{number}\u2028 \U0001f469\r\n" for number in range(60)]
 
 async def test_the_browser_closed_in_mid_answer_finds_the_whole_answer_later(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("first ", Gate("closed"), "second"))
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     socket = await portal.connect(client)
     generation = (await socket.prompt("hi"))["generation"]
     await socket.until(lambda frame: socket.texts[generation].text == "first ")
@@ -29,7 +29,7 @@ async def test_the_browser_closed_in_mid_answer_finds_the_whole_answer_later(por
 
 async def test_a_socket_cut_before_accepted_arrives_loses_nothing(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("whole"))
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     socket = await portal.connect(client)
     key = str(uuid.uuid4())
     await socket.command("send", key=key, conversation=None, text="gone at once")
@@ -45,7 +45,7 @@ async def test_a_socket_cut_before_accepted_arrives_loses_nothing(portal: Portal
 
 async def test_after_a_reconnect_with_its_epoch_only_what_is_missing_comes(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("a", "b", Gate("more"), "c", Gate("end"), "d"))
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     socket = await portal.connect(client)
     generation = (await socket.prompt("hi"))["generation"]
     await socket.until(lambda frame: socket.texts[generation].seq == 2)
@@ -71,7 +71,7 @@ async def test_random_cuts_and_reloads_show_every_character_once(portal: Portal,
     seed = random.randrange(2**32)
     dice = random.Random(seed)
     upstream.play("fake", answer(*(step for n, word in enumerate(WORDS) for step in (At(n * 0.01), word))))
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     steady = await portal.connect(client)
     generation = (await steady.prompt("hi"))["generation"]
     following = asyncio.create_task(steady.next("finished", generation=generation))

@@ -98,7 +98,7 @@ async def test_no_accepted_prompt_is_lost_over_several_kills(new_portal, upstrea
     steps = [step for n in range(30) for step in (At(n * 0.01), f"w{n} ")]
     upstream.play("fake", answer(*steps))
     portal: Portal = new_portal(PORTAL_USER_RUNNING="0", PORTAL_USER_QUEUED="0")
-    client = await asyncio.to_thread(portal.login)
+    client = await asyncio.to_thread(portal.admin)
     prompts: dict[str, str] = {}
     for cycle in range(4):
         socket = await portal.connect(client)

@@ -23,7 +23,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from chat import environment_models
-from chat.generation.recovery import DataDirectoryBusy, DataDirectoryLock
+from chat.generation.recovery import DataDirectoryBusy, data_lock
 from chat.tokens import seed_tables
 
 
@@ -31,11 +31,11 @@ class Command(BaseCommand):
     """Prepares the database, the static files and what the environment asks for."""
 
     help = "Migrate (after a copy), collect static files, create the first user and the environment's provider."
-    requires_system_checks: list[str] = []  # `serve` runs them, and the start is to be quick
+    requires_system_checks: list[str] = []  # `serve` runs those of the database, and the start is to be quick
 
     def handle(self, *args: Any, **options: Any) -> None:
         Path(settings.PORTAL_DATA_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = DataDirectoryLock(settings.PORTAL_DATA_DIR)
+        lock = data_lock()
         try:
             lock.acquire()
         except DataDirectoryBusy as busy:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -21,13 +22,16 @@ class Command(BaseCommand):
     """Lock, migrations check, boot sweep, then listen; at SIGTERM stop listening, drain, save, close."""
 
     help = "Serve the portal on HOST and PORT until SIGTERM or SIGINT."
-    requires_system_checks: list[str] = []  # setup_portal and ./run.py check run them; starting should be quick
+    requires_system_checks: list[str] = []  # those that read the database come below, behind the lock
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit code 0 after a drain, 1 when the port or the data directory is taken or the database isn't migrated."""
-        from chat.generation.recovery import DataDirectoryBusy, DataDirectoryLock, sweep
+        from chat.generation.failpoint import POINTS
+        from chat.generation.recovery import DataDirectoryBusy, data_lock, sweep
 
-        lock = DataDirectoryLock(settings.PORTAL_DATA_DIR)
+        lock = data_lock()
+        if settings.PORTAL_FAILPOINT and settings.PORTAL_FAILPOINT not in POINTS:
+            leave(f"PORTAL_FAILPOINT: there is no {settings.PORTAL_FAILPOINT}; use one of {', '.join(POINTS)}")
         try:
             lock.acquire()
         except DataDirectoryBusy as busy:
@@ -35,6 +39,7 @@ class Command(BaseCommand):
         try:
             if behind := unapplied_migrations():
                 leave(f"{behind} migrations are not applied; run: ./run.py, or manage.py setup_portal")
+            self.check(tags=[Tags.database], databases=["default"])  # a lost key is said now, not at the first answer
             sweep()
             failure = serve()
         finally:
