@@ -8,9 +8,9 @@ import sys
 def main() -> None:
     """Run the command; Ctrl-C ends it without a traceback, with the exit code shells expect."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
-    from django.core.management import execute_from_command_line
-
     try:
+        from django.core.management import execute_from_command_line
+
         execute_from_command_line(sys.argv)
     except KeyboardInterrupt:
         sys.exit(130)

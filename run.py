@@ -64,7 +64,7 @@ def main() -> int:
     os.chdir(ROOT)
     try:
         return commands[command](*arguments)
-    except Failed as failure:
+    except (Failed, OSError) as failure:
         say(str(failure))
         return 1
     except KeyboardInterrupt:

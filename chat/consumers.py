@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -187,12 +188,18 @@ class ChatConsumer(AsyncConsumer):
             task.cancel()
 
     async def send_following(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
-        """Send every frame as soon as the socket can take it."""
+        """Make and send every frame as soon as the socket can take it, and not before."""
+        room = self.scope.get("portal.room", _always)
         try:
-            async for frame in self.runner.follow(self.user_id, generation, epoch, after):
-                await self.emit(frame)
+            async with aclosing(self.runner.follow(self.user_id, generation, epoch, after)) as frames:
+                await room()
+                async for frame in frames:
+                    await self.emit(frame)
+                    await room()
         except NotFound:
             await self.emit(protocol.Error("not_found", ref=str(generation)))
+        except TimeoutError:
+            await self.give_up()
         if self.followings.get(generation) is asyncio.current_task():
             del self.followings[generation]
 
@@ -246,9 +253,14 @@ class ChatConsumer(AsyncConsumer):
             frame = replace(frame, message=self.worded(frame.code, frame.parameters))
         try:
             await self.send({"type": "websocket.send", "text": protocol.encode(frame)})
-        except TimeoutError:  # the server's gate: this browser has not read for 30 s
+        except TimeoutError:
+            await self.give_up()
+
+    async def give_up(self) -> None:
+        """The server had no room for 30 s: this browser doesn't read."""
+        if not self.closed:
             self.closed = True
-            await self.send({"type": "websocket.close", "code": CloseCode.TOO_SLOW})
+            await self.send({"type": "websocket.close", "code": int(CloseCode.TOO_SLOW)})
 
     def worded(self, code: str, parameters: Any) -> str:
         """The sentence for a code."""
@@ -260,6 +272,10 @@ class ChatConsumer(AsyncConsumer):
         await self.emit(protocol.Bye(code))
         self.closed = True
         await self.send({"type": "websocket.close", "code": int(close_code)})
+
+
+async def _always() -> None:
+    """There is room: under another server, which holds back by itself."""
 
 
 def _choices() -> list[dict[str, Any]]:

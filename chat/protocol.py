@@ -7,7 +7,6 @@ Knows neither Django nor Channels: JSON text in, dataclasses out, and back.
 from __future__ import annotations
 
 import json
-import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -129,7 +128,7 @@ def parse(text: str) -> Command:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise ProtocolError("invalid_json") from None
-    if not isinstance(data, dict) or _depth(data) > DEPTH:
+    if not isinstance(data, dict) or _is_deeper(data, DEPTH):
         raise ProtocolError("invalid_command")
     ref = _ref(data)
     command_class = COMMANDS.get(data.pop("type", None) if isinstance(data.get("type"), str) else None)  # type: ignore[arg-type]
@@ -158,27 +157,28 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are not JSON
 
 
-def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max((_depth(one) for one in value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max((_depth(one) for one in value), default=0)
-    return 0
+def _is_deeper(value: Any, depth: int) -> bool:
+    """Whether objects and arrays lie in each other more than `depth` deep."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(one, depth - 1) for one in inner)
 
 
 def _ref(data: Mapping[str, Any]) -> str | None:
     """The command's key, else its generation, else None; only what may be an id, so that nothing long comes back."""
     for name in ("key", "generation"):
         value = data.get(name)
-        if isinstance(value, str) and len(value) <= 36:
+        if isinstance(value, str) and len(value) <= 36 and _is_encodable(value):
             return value
     return None
 
 
 def _read_uuid(value: Any) -> uuid.UUID:
-    if not isinstance(value, str) or len(value) != 36:
+    """Only the usual form, in lower case: what comes back in frames is then what was sent."""
+    if not isinstance(value, str) or str(read := uuid.UUID(value)) != value:
         raise ValueError("not a UUID")
-    return uuid.UUID(value)
+    return read
 
 
 def _read_text(value: Any) -> str:
@@ -204,7 +204,7 @@ def _read_options(value: Any) -> dict[str, Any]:
 
 
 def _between(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: type(value) in (int, float) and math.isfinite(value) and low <= value <= high
+    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is refused before
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:

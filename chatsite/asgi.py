@@ -27,13 +27,15 @@ def build_application(runner: Runner) -> Application:
     pages: Any = get_asgi_application()
 
     async def http(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/healthz":
+        if scope["path"] not in ("/healthz", "/readyz"):
+            await pages(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _plain(send, 405, "only GET", (b"allow", b"GET, HEAD"))
+        elif scope["path"] == "/healthz":
             await _plain(send, 200, "alive")
-        elif scope["path"] == "/readyz":
+        else:
             problem = await why_not_ready(runner)
             await _plain(send, 503 if problem else 200, problem or "ready")
-        else:
-            await pages(scope, receive, send)
 
     return ProtocolTypeRouter({"http": http, "websocket": websocket_application(runner)})  # type: ignore[no-any-return]
 
@@ -60,7 +62,14 @@ def _nothing() -> None:
     """A transaction without a change."""
 
 
-async def _plain(send: Send, status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+async def _plain(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        (b"x-frame-options", b"DENY"),
+        (b"x-content-type-options", b"nosniff"),
+        *more,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -99,7 +99,7 @@ def read_environment(
     if data_dir.exists() and not data_dir.is_dir():
         reader.refuse("PORTAL_DATA_DIR", f"{data_dir} is not a directory. Name another one.")
     debug = reader.flag("DEBUG", default=False)
-    host = reader.text("HOST", default="127.0.0.1")
+    host = reader.text("HOST", default="127.0.0.1").strip("[]")
     if debug and not is_loopback(host):
         reader.refuse("DEBUG", f"must be off when HOST is {host}: its error pages show internals to everybody.")
     port = reader.number("PORT", default=8000, highest=65535)

@@ -9,6 +9,7 @@ import base64
 import os
 import secrets
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,18 +48,26 @@ def origins_on_loopback(port: str) -> list[str]:
 
     A port that is no number is for settings.py to complain about, and only about that.
     """
-    suffix = f":{port}" if port.isdigit() and port != "80" else ""
+    is_port = port.isdigit() and int(port) < 65536
+    suffix = f":{port}" if is_port and port != "80" else ""
     return [f"http://{host}{suffix}" for host in LOOPBACK_HOSTS]
 
 
 def free_port(host: str) -> str:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host.strip("[]"), 0))
-        return str(probe.getsockname()[1])
+    """A port that nobody listens on; "0" when the host is none of ours, which `serve` then says."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.bind((host.strip("[]"), 0))
+            return str(probe.getsockname()[1])
+    except OSError:
+        return "0"
 
 
 def write_missing_secrets(values: Mapping[str, str], data_dir: Path) -> list[str]:
-    """Add what is missing to `secrets.env` and return the names; what is there is never replaced."""
+    """Add what is missing to `secrets.env` and return the names; what is there is never replaced.
+
+    Ends the process with one line and exit code 78, as settings.py does, when nothing can be written there.
+    """
     made = {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "PORTAL_KEYRING": base64.urlsafe_b64encode(os.urandom(32)).decode(),
@@ -66,19 +75,27 @@ def write_missing_secrets(values: Mapping[str, str], data_dir: Path) -> list[str
     missing = [name for name in made if not values.get(name) and not values.get(f"{name}_FILE")]
     if not missing:
         return []
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_secrets(data_dir, {name: made[name] for name in missing})
+    except OSError as error:
+        sys.stderr.write(f"chatsite: PORTAL_DATA_DIR: {data_dir} can't be used: {error.strerror}.\n")
+        raise SystemExit(78) from error
+    return missing
+
+
+def _write_secrets(data_dir: Path, made: Mapping[str, str]) -> None:
     path = data_dir / "secrets.env"
     text = read_or_empty(path) or (
         "# Made by ./run.py. Keep a copy beside the backups: without it stored credentials cannot be read.\n"
     )
-    text += "".join(f"{name}={made[name]}\n" for name in missing)
+    text += "".join(f"{name}={value}\n" for name, value in made.items())
     descriptor, partial = tempfile.mkstemp(dir=data_dir)  # with mode 0600
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(descriptor)
     os.replace(partial, path)
-    return missing
 
 
 def read_or_empty(path: Path) -> str:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 # First of all Twisted imports: it installs the asyncio reactor.
@@ -77,6 +78,14 @@ class PortalWebSocket(WebSocketProtocol):
         self.failByDrop = False  # a frame that is too large gets its 1009 instead of a cut line
         return super().onConnect(request)
 
+    def sendMessage(self, payload: bytes, isBinary: bool = False, *args: Any, **kwargs: Any) -> None:
+        """Send; autobahn would hold its limit for what comes in against a long snapshot, too."""
+        self.maxMessagePayloadSize = self.maxFramePayloadSize = 0
+        try:
+            super().sendMessage(payload, isBinary, *args, **kwargs)
+        finally:
+            self.maxMessagePayloadSize = self.maxFramePayloadSize = FRAME_BYTES
+
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The connection is gone."""
         if hasattr(self, "server"):
@@ -88,20 +97,32 @@ class Gate:
     """Open while the transport takes more; Twisted closes it above 64 KiB of unsent bytes."""
 
     def __init__(self) -> None:
-        self.writable = asyncio.Event()
-        self.writable.set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed_at = 0.0
+
+    async def room(self) -> None:
+        """Return when the next frame may be written.
+
+        Raises TimeoutError when the gate has been closed for 30 s, whoever waited for it meanwhile.
+        """
+        while not self._writable.is_set():  # whoever went through before may have closed it again
+            async with asyncio.timeout_at(self._closed_at + SLOW_SECONDS):
+                await self._writable.wait()
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
-        self.writable.clear()
+        if self._writable.is_set():
+            self._closed_at = asyncio.get_running_loop().time()
+            self._writable.clear()
 
     def resumeProducing(self) -> None:
         """The transport's buffer has emptied."""
-        self.writable.set()
+        self._writable.set()
 
     def stopProducing(self) -> None:
         """The connection is gone: whoever waits goes on, and finds out."""
-        self.writable.set()
+        self._writable.set()
 
 
 class PortalServer(Server):
@@ -179,19 +200,26 @@ class PortalServer(Server):
         self._stopping = True
         asyncio.get_running_loop().call_soon(reactor.stop)
 
+    def create_application(self, protocol: Any, scope: Any) -> Any:
+        """Give sockets `portal.room`: to be awaited before a frame is made, so that none is held for a slow client."""
+        if scope["type"] == "websocket":
+            scope["portal.room"] = partial(self._room, protocol)
+        return super().create_application(protocol, scope)
+
     async def handle_reply(self, protocol: Any, message: Any) -> None:
-        """Pass the message to the client; a socket's frame returns only when the client has room for the next one.
+        """Pass the message to the client; a socket's frame only when the client has room for it.
 
         Raises TimeoutError when it has none for 30 s.
         """
-        if message["type"] == "websocket.send" and protocol.state != protocol.STATE_OPEN:
-            return  # the browser is on its way out; autobahn would raise
+        if message["type"] == "websocket.send":
+            await self._room(protocol)
+            if protocol.state != protocol.STATE_OPEN:
+                return  # the browser is on its way out; autobahn would raise
         await super().handle_reply(protocol, message)
-        if message["type"] == "websocket.send" and protocol.transport is not None:
-            gate = getattr(protocol, "portal_gate", None) or self._install_gate(protocol)
-            if not gate.writable.is_set():  # waiting costs a task only for a slow client
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await gate.writable.wait()
+
+    async def _room(self, protocol: Any) -> None:
+        if protocol.state == protocol.STATE_OPEN:
+            await (getattr(protocol, "portal_gate", None) or self._install_gate(protocol)).room()
 
     def _install_gate(self, protocol: Any) -> Gate:
         gate = protocol.portal_gate = Gate()

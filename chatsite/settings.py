@@ -82,15 +82,17 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Above WhiteNoise, so that static files carry their headers, too.
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatsite.middleware.never_store",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "chatsite.urls"
@@ -150,6 +152,7 @@ AUTH_PASSWORD_VALIDATORS = [
 _port = f"_{PORT}" if environment.on_loopback else ""
 _host = "__Host-" if environment.https_only else ""
 SESSION_COOKIE_NAME = f"{_host}sessionid{_port}"
+CSRF_COOKIE_HTTPONLY = True  # pages read the token from their forms
 CSRF_COOKIE_NAME = f"{_host}csrftoken{_port}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.https_only
 SESSION_COOKIE_AGE = 12 * 60 * 60
@@ -210,6 +213,8 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # It tells of every refused handshake: whoever knocks could fill the disk.
         "twisted": {"level": "ERROR"},
+        # A line and a traceback for each request with a foreign Host: whoever knocks could fill the disk.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # They log the address of each request; addresses may hold keys.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

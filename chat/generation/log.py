@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from chat.protocol import DELTA_BYTES, Delta, Finished, Frame, Snapshot, Status
 
 PIECE_CHARACTERS = DELTA_BYTES // 4
-"""A longer upstream delta is stored as several, so that none exceeds a frame's 64 KiB however its text is encoded."""
+"""So many characters fit into a frame's 64 KiB however they are encoded. An upstream delta that doesn't fit is stored
+as several of this length, each with its own seq."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Log:
         """The whole reasoning so far."""
         return "".join(self._reasonings)
 
-    def append(self, text: str, reasoning: str) -> None:
-        """Add one upstream delta; at least one of the two must be non-empty."""
-        if len(text) + len(reasoning) <= PIECE_CHARACTERS:
+    def append(self, text: str, reasoning: str) -> int:
+        """Add one upstream delta, of which at least one must be non-empty; returns how many it counts as."""
+        before, size = self.seq, _utf8_length(text) + _utf8_length(reasoning)
+        self.bytes += size
+        if size <= DELTA_BYTES:
             self._add(text, reasoning)
         else:
             for at in range(0, len(reasoning), PIECE_CHARACTERS):
@@ -74,11 +77,11 @@ class Log:
             for at in range(0, len(text), PIECE_CHARACTERS):
                 self._add(text[at : at + PIECE_CHARACTERS], "")
         self._wake()
+        return self.seq - before
 
     def _add(self, text: str, reasoning: str) -> None:
         self._texts.append(text)
         self._reasonings.append(reasoning)
-        self.bytes += _utf8_length(text) + _utf8_length(reasoning)
 
     def tell(self, status: Status) -> None:
         """Say where it stands; followers get it when it differs."""
@@ -127,7 +130,7 @@ class Log:
             at_ms,
         )
 
-    async def follow(self, epoch: str | None, after: int) -> AsyncIterator[Frame]:
+    async def follow(self, epoch: str | None, after: int) -> AsyncGenerator[Frame, None]:
         """The frames of one following: a snapshot unless `epoch` and `after` fit, the status, deltas, the end."""
         event = asyncio.Event()
         self._listeners.add(event)

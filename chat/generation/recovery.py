@@ -9,9 +9,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from chat.generation import store
-from chat.models import Generation, State
+from chat.models import Generation, State, UsageRecord
 from chat.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,9 @@ def sweep() -> int:
         with transaction.atomic():
             store.finish(_end_of(generation))
         count += 1
+    UsageRecord.objects.unclosed().filter(generation=None).update(  # its generation was deleted while it ran
+        state=State.INTERRUPTED, error_code="server_restarted", closed_at=timezone.now()
+    )
     if count:
         logger.warning("%d answers of the last process were cut; what had arrived is kept", count)
     return count

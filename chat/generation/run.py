@@ -73,7 +73,7 @@ class Run:
     def __init__(self, house: House, admitted: Admitted, log: Log) -> None:
         self.admitted = admitted
         self.log = log
-        self.stop_requested = self.cancelled = False
+        self.stop_requested = self.cancelled = self.begun = False
         self.over = False
         """Nothing more comes from upstream: from here on a cancel would hit the storing of the end."""
         self.finish_reason: str | None = None
@@ -88,8 +88,11 @@ class Run:
 
     async def write_answer(self) -> store.End:
         """Ask, retry, append what comes; returns how it ended. Only a second cancel makes it raise."""
+        self.begun = True
         state, code, parameters = State.COMPLETED, None, {}
         try:
+            if self.cancelled:  # before its task took the first step
+                raise asyncio.CancelledError
             await self._answer()
         except asyncio.CancelledError:
             state, code = (State.STOPPED, None) if self.stop_requested else (State.INTERRUPTED, "server_shutdown")
@@ -219,15 +222,22 @@ class Run:
                 logger.warning("generation %s: upstream sent something odd: %s", self.log.generation, what)
 
     def _append(self, text: str, reasoning: str) -> None:
-        if self.log.bytes + (len(text) + len(reasoning)) * 4 > SNAPSHOT_BYTES:  # near the limit: look closely
-            new = len(text.encode()) + len(reasoning.encode())
-            if self.log.bytes + new > SNAPSHOT_BYTES:
-                raise ProviderError("answer_too_long", permanent=True, reason=f"{SNAPSHOT_BYTES // 1024} KiB")
-        self.watch.delta()
-        if self._first_words:
-            self._first_words = False
-            self._tell("writing")
-        self.log.append(text, reasoning)
+        """Add a delta; of the one that crosses 2 MiB as much as fits. Raises ProviderError `answer_too_long` then."""
+        room = SNAPSHOT_BYTES - self.log.bytes
+        is_full = False
+        if (len(text) + len(reasoning)) * 4 > room:  # near the limit: look closely
+            is_full = len(text.encode()) + len(reasoning.encode()) > room
+            if is_full:
+                reasoning = _cut(reasoning, room)
+                text = _cut(text, room - len(reasoning.encode()))
+        if text or reasoning:
+            if self._first_words:
+                self._first_words = False
+                self._tell("writing")
+            for _ in range(self.log.append(text, reasoning)):
+                self.watch.delta()
+        if is_full:
+            raise ProviderError("answer_too_long", permanent=True, reason=f"{SNAPSHOT_BYTES // 1024} KiB")
 
     @property
     def _turns_left_out(self) -> int:
@@ -273,6 +283,11 @@ class Run:
             logger.exception("the tokens of generation %s could not be counted", self.log.generation)
             return store.Usage()
         return counted
+
+
+def _cut(text: str, size: int) -> str:
+    """As much of the text as fits into `size` bytes of UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _parameters(error: ProviderError) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 0.25
 ACCEPT_SECONDS = 5.0
 QUEUE_SECONDS = 600.0
+LOOK_SECONDS = 2.0
 LOG_SECONDS = 60.0
 FOLLOW_AGAIN_SECONDS = 0.05
 CLOSE_SECONDS = 1.5
@@ -67,19 +69,22 @@ class Runner:
         self._adapters: dict[int, tuple[Endpoint, Adapter]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._checkpoint_now = asyncio.Event()
+        self._left_behind: list[tuple[int, Admitted]] = []
 
     # Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open(self) -> None:
-        """Start the writer's thread; the caller holds the lock of the data directory and has swept."""
+        """Read what is queued and start the writer's thread, before any port is open; the caller holds the lock of the
+        data directory and has swept."""
+        self._left_behind = queued_admissions()
         self._writer.open()
 
     async def start(self) -> None:
         """Take up what was queued, and begin to write checkpoints."""
         self._own(self._write_checkpoints(), "checkpoints")
-        self._own(self._end_waiting_in_vain(), "queue deadlines")
-        for user_id, admitted in await self._readers.read(queued_admissions):
-            self._enqueue(user_id, admitted)
+        self._own(self._look_after(), "look-out")
+        while self._left_behind:
+            self._enqueue(*self._left_behind.pop(0))
         self._own(self._readers.read(_warm_up), "warming up")
 
     async def drain(self, seconds: float) -> None:
@@ -242,12 +247,17 @@ class Runner:
         log.end(store.finished_frame(end))
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._logs.pop, log.generation, None)
 
-    async def _end_waiting_in_vain(self) -> None:
-        """Prompts that nobody could start in QUEUE_SECONDS fail, so that nothing waits for ever."""
+    async def _look_after(self) -> None:
+        """End what waits in vain: prompts that nobody could start in QUEUE_SECONDS, and what was deleted meanwhile."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(LOOK_SECONDS)
             for entry in self._queue.overdue(self.clock()):
                 self._end_queued(entry, State.FAILED, "queue_timeout")
+            try:
+                for generation in await self._readers.read(store.missing, list(self._runs)):
+                    self._let_go(generation)
+            except DatabaseError as error:
+                logger.warning("the database could not be read: %s", error)
 
     def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
         self._queue.remove(entry.admitted.generation)
@@ -278,22 +288,26 @@ class Runner:
                 self._cancel(run, task)
 
     def _cancel(self, run: Run, task: asyncio.Task[None]) -> None:
-        """Cancel once: a second time would hit the storing of the end."""
+        """Cancel once: a second time would hit the storing of the end. A task that has not begun finds the flag."""
         if not run.cancelled and not run.over:
             run.cancelled = True
-            task.cancel()
+            if run.begun:
+                task.cancel()
 
     # Following ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def follow(self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int) -> AsyncIterator[Frame]:
+    async def follow(
+        self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int
+    ) -> AsyncGenerator[Frame, None]:
         """The frames of one following, until its end. Raises NotFound."""
         while True:
             log = self._logs.get(generation)
             if log is not None:
                 if log.owner_id != user_id:
                     raise NotFound
-                async for frame in log.follow(epoch, after):
-                    yield frame
+                async with aclosing(log.follow(epoch, after)) as frames:
+                    async for frame in frames:
+                        yield frame
                 return
             stored = await self._readers.read(store.stored, user_id, generation)
             if stored is None:

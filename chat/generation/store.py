@@ -213,6 +213,12 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     return ids - alive
 
 
+def missing(generations: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those that are not in the database any more."""
+    wanted = set(generations)
+    return wanted - set(Generation.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+
+
 def finish(end: End) -> bool:
     """Fold the text into the message, end the generation and close its usage record, all or nothing.
 

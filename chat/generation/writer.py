@@ -60,7 +60,7 @@ class Writer:
         self._jobs.put(_Job(work, future))
         return await future
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float = 0.3) -> None:
         """Do what is queued, then end the thread; waits at most `timeout` seconds. Harmless when it is not open."""
         if self._open:
             self._open = False

@@ -1,4 +1,4 @@
-"""The rules every page of the portal is delivered under: Trusted Types, and nothing kept in caches."""
+"""The rule that every page of the portal itself is delivered under: Trusted Types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from csp.decorators import csp_update
-from django.views.decorators.cache import never_cache
 
 # DOMPurify makes the only policy. The admin's own scripts write to innerHTML, so this holds for our pages alone.
 TRUSTED_TYPES = {"require-trusted-types-for": ["'script'"], "trusted-types": ["dompurify"]}
@@ -14,5 +13,5 @@ TRUSTED_TYPES = {"require-trusted-types-for": ["'script'"], "trusted-types": ["d
 
 def portal_page(view: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a view that answers with one of the portal's pages."""
-    decorated: Callable[..., Any] = never_cache(csp_update(TRUSTED_TYPES)(view))
+    decorated: Callable[..., Any] = csp_update(TRUSTED_TYPES)(view)
     return decorated

@@ -214,6 +214,15 @@ async def test_text_and_finish_reason_are_saved_when_finish_reason_arrives(porta
     assert finished["usage"]["source"] == "reported"
 
 
+async def test_a_long_delta_counts_as_several_and_every_number_agrees(portal: Portal, upstream: Upstream):
+    upstream.play("fake", stream("a" * 60_000, "é" * 50_000, "!", chunk(finish="stop"), DONE))
+    socket = await portal.connect()
+    finished = await socket.ask("hi")
+    assert socket.texts[finished["generation"]].text == "a" * 60_000 + "é" * 50_000 + "!"
+    row = portal.generation(finished["generation"])
+    assert finished["seq"] == finished["timing"]["deltas"] == row["deltas"] == 1 + 4 + 1
+
+
 async def test_turns_that_do_not_fit_are_left_out_and_it_is_said(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("word " * 60))
     portal.rows("select 1")

@@ -213,6 +213,31 @@ def test_a_body_over_5_mib_is_refused_while_it_arrives(portal: Portal, chunked: 
     assert httpx.get(f"{portal.url}/healthz").status_code == 200
 
 
+async def test_every_answer_carries_the_headers_that_protect_it(portal: Portal):
+    client = await asyncio.to_thread(portal.login)
+    page = client.get("/chat/")
+    static = page.text.split('rel="stylesheet" href="')[1].split('"')[0]
+    for path in ("/chat/", "/chat", "/", "/admin/", "/admin/jsi18n/", "/no-such-page", static, "/healthz", "/readyz"):
+        answer_ = client.get(path)
+        assert "frame-ancestors 'none'" in answer_.headers["content-security-policy"], path
+        assert "unsafe" not in answer_.headers["content-security-policy"], path
+        assert answer_.headers["x-frame-options"] == "DENY", path
+        assert answer_.headers["x-content-type-options"] == "nosniff", path
+        if path != static:
+            assert "no-store" in answer_.headers["cache-control"], path
+    assert "immutable" in client.get(static).headers["cache-control"]
+    assert client.post("/healthz").status_code == 405
+    cookies = httpx.get(f"{portal.url}/accounts/login/").headers.get_list("set-cookie")
+    assert cookies
+    assert all("HttpOnly" in cookie and "SameSite=Lax" in cookie for cookie in cookies)
+
+
+def test_a_foreign_host_is_refused_without_a_word_in_the_log(portal: Portal):
+    before = portal.log
+    assert httpx.get(f"{portal.url}/chat/", headers={"Host": "evil.test"}).status_code == 400
+    assert portal.log == before
+
+
 def rss(portal: Portal) -> int:
     """Resident memory in MB."""
     assert portal.process
@@ -252,3 +277,27 @@ async def test_a_browser_that_never_reads_costs_no_memory_and_disturbs_nobody(ne
     with capsys.disabled():
         print(f"\n    15 deaf browsers on an answer of 1.8 MB: RSS {before} → {after} MB")
     assert after - before < 40
+
+
+async def test_a_browser_that_never_reads_cannot_fill_the_memory_by_following_again(
+    new_portal, upstream: Upstream, capsys
+):
+    upstream.play("fake", answer(*["x" * 4000] * 450))
+    portal: Portal = new_portal()
+    client = await asyncio.to_thread(portal.login)
+    generation = (await (await portal.connect(client)).ask("warm up"))["generation"]
+    before = rss(portal)
+    deaf = [await portal.connect(client) for _ in range(10)]
+    for one in deaf:
+        one.connection.transport.pause_reading()
+        for _ in range(30):
+            await one.command("follow", generation=generation, after=0)
+    other = await portal.connect(client)
+    await other.command("follow", generation=generation, after=0)
+    await other.next("finished")
+    after = rss(portal)
+    for one in deaf:
+        one.connection.transport.abort()
+    with capsys.disabled():
+        print(f"\n    10 deaf browsers that follow 1.8 MB 30 times each: RSS {before} → {after} MB")
+    assert after - before < 10 * 8

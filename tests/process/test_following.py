@@ -115,6 +115,21 @@ async def test_a_finished_answer_that_left_memory_comes_from_the_database(new_po
     assert (await socket.frame())["type"] == "finished"
 
 
+async def test_a_snapshot_of_an_answer_of_almost_2_mib_arrives(portal: Portal, upstream: Upstream):
+    upstream.play("fake", answer(*["é" * 2000] * 500, Gate("end"), "!"))
+    client = await asyncio.to_thread(portal.admin)
+    socket = await portal.connect(client)
+    generation = (await socket.prompt("at length"))["generation"]
+    await socket.until(lambda frame: socket.texts[generation].seq == 500)
+    again = await portal.connect(client)
+    await again.command("follow", generation=generation, after=0)
+    snapshot = await again.next("snapshot")
+    assert snapshot["text"] == "é" * 1_000_000
+    upstream.open("end")
+    await again.next("finished")
+    assert again.texts[generation].text == "é" * 1_000_000 + "!"
+
+
 async def test_following_what_is_not_there_or_not_mine_is_not_found(portal: Portal, upstream: Upstream):
     socket = await portal.connect()
     nobody = str(uuid.uuid4())

@@ -123,5 +123,6 @@ async def test_an_answer_that_never_ends_is_kept_up_to_2_mib(portal: Portal, ups
     finished = await socket.ask("hi")
     assert (finished["state"], finished["code"]) == ("failed", "answer_too_long")
     got = socket.texts[finished["generation"]].text
-    assert len(got) == 2_000_000 == len(portal.generation(finished["generation"])["content"])
+    assert len(got) == 2 * 1024 * 1024 == len(portal.generation(finished["generation"])["content"])
+    assert "2048 KiB" in finished["message"]
     assert max(len(frame.get("text", "").encode()) for frame in socket.frames if frame["type"] == "delta") <= 65536

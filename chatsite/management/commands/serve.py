@@ -112,5 +112,6 @@ async def announce(runner: Any, port: int) -> None:
         await asyncio.sleep(READY_PAUSE)
     else:
         raise RuntimeError("the database does not write")
-    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104  shown, not bound
+    host = f"[{host}]" if ":" in host else host
     print(f"chatsite: ready at http://{host}:{port}/", flush=True)

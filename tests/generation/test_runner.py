@@ -1,0 +1,61 @@
+"""The runner by itself: moments that no clock hits from outside."""
+
+import asyncio
+import uuid
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from chat.generation.runner import Runner
+from chat.models import Generation, LanguageModel, Provider, UsageRecord
+from chat.protocol import Accepted, Send
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+async def runner(db_with_owner):
+    runner = Runner()
+    await asyncio.to_thread(runner.open)
+    await runner.start()
+    yield runner
+    await runner.drain(0)
+    await runner.close()
+
+
+@pytest.fixture
+def db_with_owner(transactional_db):
+    owner = get_user_model().objects.create_user("owner")
+    provider = Provider.objects.create(name="nobody", base_url="http://127.0.0.1:1/v1", private_network=True)
+    LanguageModel.objects.create(provider=provider, name="fake")
+    return owner
+
+
+async def test_a_stop_before_the_task_took_its_first_step_ends_the_generation(runner, db_with_owner):
+    owner = db_with_owner.pk
+    inner = runner._start_what_may
+    stops = []
+
+    def start_and_stop():
+        inner()
+        for generation in list(runner._runs):
+            stops.append(asyncio.ensure_future(runner.stop(owner, generation)))
+            coroutine = runner.stop(owner, generation)
+            with pytest.raises(StopIteration):
+                coroutine.send(None)  # the whole stop, before the loop turns
+
+    runner._start_what_may = start_and_stop
+    accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
+    assert isinstance(accepted, Accepted)
+    frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
+    assert frames[-1].state == "stopped"
+    assert not runner._runs
+    await asyncio.gather(*stops)
+
+    def stored():
+        generation = Generation.objects.get(pk=accepted.generation)
+        return generation.state, UsageRecord.objects.get(generation=generation).state
+
+    assert await runner.read(stored) == ("stopped", "stopped")
+    again = await runner.send(owner, Send(uuid.uuid4(), None, "the slot is free"))
+    assert isinstance(again, Accepted)
