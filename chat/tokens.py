@@ -73,6 +73,7 @@ def load_tables() -> None:
 
 @lru_cache(maxsize=len(ENCODINGS))
 def _table(encoding: str) -> tiktoken.Encoding:
+    seed_tables(os.environ["TIKTOKEN_CACHE_DIR"])  # a table that is missing would be fetched from the network
     return tiktoken.get_encoding(encoding)
 
 
