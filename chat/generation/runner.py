@@ -243,7 +243,12 @@ class Runner:
 
     async def _finish(self, log: Log, end: store.End) -> None:
         log.closing = True
-        await store_end(self._writer.write, end)
+        try:
+            await store_end(self._writer.write, end)
+        except Exception:
+            logger.exception("the end of generation %s cannot be stored as it is", log.generation)
+            end = replace(store.bare(end), state=State.FAILED, code="internal")
+            await store_end(self._writer.write, end)
         log.end(store.finished_frame(end))
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._logs.pop, log.generation, None)
 
@@ -256,8 +261,8 @@ class Runner:
             try:
                 for generation in await self._readers.read(store.missing, list(self._runs)):
                     self._let_go(generation)
-            except DatabaseError as error:
-                logger.warning("the database could not be read: %s", error)
+            except Exception:
+                logger.exception("the look-out goes on")
 
     def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
         self._queue.remove(entry.admitted.generation)
@@ -346,6 +351,9 @@ class Runner:
                 gone = await self._writer.write(lambda batch=progress: store.checkpoint(batch))  # type: ignore[misc]
             except DatabaseError as error:
                 logger.warning("a checkpoint waits for the database: %s", error)
+                continue
+            except Exception:
+                logger.exception("a checkpoint failed; the next one tries again")
                 continue
             for one in progress:
                 if one.finish_reason is not None:

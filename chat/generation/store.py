@@ -219,6 +219,11 @@ def missing(generations: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     return wanted - set(Generation.objects.filter(pk__in=wanted).values_list("pk", flat=True))
 
 
+def bare(end: End) -> End:
+    """The same without what could stand in the way of storing it: the text, and that nobody knows what it took."""
+    return End(end.generation, end.usage_record, end.state, end.text, end.reasoning, end.deltas, usage=Usage())
+
+
 def finish(end: End) -> bool:
     """Fold the text into the message, end the generation and close its usage record, all or nothing.
 

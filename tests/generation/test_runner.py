@@ -6,6 +6,7 @@ import uuid
 import pytest
 from django.contrib.auth import get_user_model
 
+from chat.generation import store
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
 from chat.protocol import Accepted, Send
@@ -59,3 +60,21 @@ async def test_a_stop_before_the_task_took_its_first_step_ends_the_generation(ru
     assert await runner.read(stored) == ("stopped", "stopped")
     again = await runner.send(owner, Send(uuid.uuid4(), None, "the slot is free"))
     assert isinstance(again, Accepted)
+
+
+async def test_an_end_that_cannot_be_stored_as_it_is_is_stored_without_its_figures(runner, db_with_owner, monkeypatch):
+    owner = db_with_owner.pk
+    finish = store.finish
+    failed = []
+
+    def fail_once(end):
+        if not failed:
+            failed.append(end)
+            raise OverflowError("a figure that no database takes")
+        return finish(end)
+
+    monkeypatch.setattr(store, "finish", fail_once)
+    accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
+    frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
+    assert (frames[-1].state, frames[-1].code, frames[-1].usage["source"]) == ("failed", "internal", "unknown")
+    assert await runner.read(lambda: Generation.objects.get(pk=accepted.generation).state) == "failed"
