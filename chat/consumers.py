@@ -15,6 +15,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from django.utils import translation
 
 from chat import protocol
@@ -123,7 +124,7 @@ class ChatConsumer(AsyncConsumer):
             case protocol.Stop(generation):
                 self.own(self.stop(generation))
             case protocol.Heartbeat():
-                await self.heartbeat()
+                self.own(self.heartbeat())  # it may have to wait for room; a stop behind it must not
 
     def is_allowed(self) -> bool:
         """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate; 0 = no limit."""
@@ -175,6 +176,9 @@ class ChatConsumer(AsyncConsumer):
             await self.runner.stop(self.user_id, generation)
         except NotFound:
             await self.emit(protocol.Error("not_found", ref=str(generation)))
+        except Exception:
+            logger.exception("a stop failed")
+            await self.emit(protocol.Error("internal", ref=str(generation)))
 
     def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
         """At most one following per generation; a new one takes the place of the old."""
@@ -200,8 +204,12 @@ class ChatConsumer(AsyncConsumer):
             await self.emit(protocol.Error("not_found", ref=str(generation)))
         except TimeoutError:
             await self.give_up()
-        if self.followings.get(generation) is asyncio.current_task():
-            del self.followings[generation]
+        except Exception:
+            logger.exception("a following failed")
+            await self.emit(protocol.Error("internal", ref=str(generation)))
+        finally:
+            if self.followings.get(generation) is asyncio.current_task():
+                del self.followings[generation]
 
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
@@ -215,8 +223,11 @@ class ChatConsumer(AsyncConsumer):
                 async with asyncio.timeout(WATCH_SECONDS):
                     await self.runner.draining.wait()
             except TimeoutError:
-                if await self.is_still_logged_in():
-                    await self.heartbeat()
+                try:
+                    if await self.is_still_logged_in():
+                        await self.heartbeat()
+                except DatabaseError:
+                    logger.exception("nobody knows whether this session is still good; asked again in a moment")
             else:
                 await self.emit(protocol.Restart(round(self.runner.drain_seconds * 1000)))
                 return
@@ -269,6 +280,8 @@ class ChatConsumer(AsyncConsumer):
 
     async def bye(self, code: str, close_code: CloseCode) -> None:
         """Say why, and close."""
+        for following in self.followings.values():
+            following.cancel()
         await self.emit(protocol.Bye(code))
         self.closed = True
         await self.send({"type": "websocket.close", "code": int(close_code)})

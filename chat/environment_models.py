@@ -6,6 +6,7 @@ Rows that an admin made are never touched; what an admin changed on these two (l
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -54,7 +55,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
         provider.enabled = True
         provider.set_credentials(api_key)
         provider.save()
-        if listed is not None:
+        if listed:
             _offer(provider, listed)
     return warnings
 
@@ -62,8 +63,8 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
 def sync_local_provider(base_url: str, api_key: str) -> None:
     """Point the provider `local` at the built-in model, whose port and key are new at every start."""
     with transaction.atomic():
-        provider = Provider.objects.filter(name=LOCAL).first() or Provider(name=LOCAL, max_parallel=2)
-        provider.kind = "local"
+        provider = Provider.objects.filter(kind=LOCAL).first() or Provider(kind=LOCAL, max_parallel=2)
+        provider.name = provider.name or _free_name()
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER
         provider.private_network = True
@@ -86,12 +87,20 @@ def sync_local_provider(base_url: str, api_key: str) -> None:
 
 def disable_local_provider() -> None:
     """Nobody may choose the built-in model while it does not run."""
-    Provider.objects.filter(name=LOCAL, enabled=True).update(enabled=False)
+    Provider.objects.filter(kind=LOCAL, enabled=True).update(enabled=False)
+
+
+def _free_name() -> str:
+    """`local`, unless an admin has called a provider that."""
+    taken = set(Provider.objects.values_list("name", flat=True))
+    names = itertools.chain([LOCAL], (f"{LOCAL} {number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _offer(provider: Provider, names: Sequence[str]) -> None:
-    """These models and no others, in this order. Gone ones are kept, disabled: conversations refer to them."""
-    provider.models.exclude(name__in=names).update(enabled=False)
+    """These models, in this order. Gone ones are kept, disabled: conversations refer to them. An admin's stay."""
+    ours = provider.models.filter(position__lte=LAST_ENVIRONMENT_POSITION)
+    ours.exclude(name__in=names).update(enabled=False)
     for position, name in enumerate(dict.fromkeys(names)):
         LanguageModel.objects.update_or_create(
             provider=provider,

@@ -198,7 +198,7 @@ def _read_options(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not an object")
     for name, one in value.items():
-        if name not in _OPTIONS or not _OPTIONS[name](one):
+        if name not in OPTIONS or not OPTIONS[name](one):
             raise ValueError(name)
     return value
 
@@ -224,7 +224,7 @@ def _is_encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-_OPTIONS: dict[str, Callable[[Any], bool]] = {
+OPTIONS: dict[str, Callable[[Any], bool]] = {
     "temperature": _between(0, 2),
     "top_p": _between(0, 1),
     "max_tokens": _whole(1, 10_000_000),

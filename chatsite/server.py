@@ -31,6 +31,7 @@ reactor: Any = twisted_reactor  # its methods are put there when it is installed
 BODY_BYTES = 5 * 1024 * 1024
 BACKLOG = 4096
 SLOW_SECONDS = 30.0
+TELL_SECONDS = 0.05
 CLOSE_FRAMES_SECONDS = 0.2
 
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -236,6 +237,7 @@ class PortalServer(Server):
         for port in self.ports:
             port.stopListening()
         await self._drain()
+        await asyncio.sleep(TELL_SECONDS)  # every socket says `restart` before it is closed, also when nothing ran
         for connection in list(self.connections):
             if isinstance(connection, WebSocketProtocol) and connection.state == connection.STATE_OPEN:
                 connection.serverClose(code=int(CloseCode.RESTARTING))

@@ -118,7 +118,6 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": environment.database_path,
-        "CONN_MAX_AGE": None,  # few threads, each with one connection for good: opening one costs more than a query
         "OPTIONS": {
             # A transaction that begins as a reader cannot wait for the writer's lock when it turns to writing.
             "transaction_mode": "IMMEDIATE",

@@ -162,7 +162,7 @@ def test_the_example_of_a_frame_is_what_the_portal_would_send(name: str):
 
 
 def test_the_options_are_those_that_are_read():
-    assert {row["option"] for row in table(COMMANDS["send"].split("`options` may hold")[1])} == set(protocol._OPTIONS)
+    assert {row["option"] for row in table(COMMANDS["send"].split("`options` may hold")[1])} == set(protocol.OPTIONS)
 
 
 def test_usage_and_timing_have_the_fields_of_a_stored_end():

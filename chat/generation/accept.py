@@ -113,21 +113,19 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
         if found is None:
             raise Refusal("not_found")
         conversation = found
-        parent = _parent(conversation, command.parent)
+        parent = _parent_id(conversation, command.parent)
     return Message.objects.create(
-        conversation=conversation, parent=parent, role=Message.Role.USER, content=command.text
+        conversation=conversation, parent_id=parent, role=Message.Role.USER, content=command.text
     )
 
 
-def _parent(conversation: Conversation, chosen: uuid.UUID | None) -> Message | None:
+def _parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID | None:
     """The answer that the prompt follows: the chosen one, else the end of the newest branch."""
-    if chosen is not None:
-        parent = conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).first()
-        if parent is None:
-            raise Refusal("not_found")
-        return parent
-    branch = conversation.latest_branch()
-    return branch[-1] if branch else None
+    if chosen is None:
+        return conversation.newest_leaf_id()
+    if not conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).exists():
+        raise Refusal("not_found")
+    return chosen
 
 
 def _repeated_prompt(user_id: int, command: Regenerate) -> Message:

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.generation import store
-from chat.models import Generation, State, UsageRecord
+from chat.models import Generation, Segment, State, UsageRecord
 from chat.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -104,15 +104,26 @@ def _end_of(generation: Generation) -> store.End:
         finish_reason=generation.finish_reason,
         code=None if stopped else "server_restarted",
         usage=_usage_of(generation, text, reasoning) if seq else store.Usage(),
-        timing=Timing(record.ttft_ms, segments[-1].at_ms if segments else None, deltas=seq),
+        timing=_timing_of(record, segments),
         attempts=max(record.attempts, 1),
         turns_left_out=generation.turns_left_out,
     )
 
 
+def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
+    """What was measured: all of it when the last checkpoint came with a finish_reason, else what the segments tell."""
+    known = Timing(record.ttft_ms, record.duration_ms, record.writing_ms, record.longest_gap_ms, record.deltas)
+    if not segments or record.deltas == segments[-1].seq:
+        return known
+    return Timing(record.ttft_ms, segments[-1].at_ms, deltas=segments[-1].seq)
+
+
 def _usage_of(generation: Generation, text: str, reasoning: str) -> store.Usage:
-    """Our count of what was sent and what had come; unknown when the model's row is gone."""
+    """Our count of what was sent and what had come; unknown when that cannot be told, which must not stop the start."""
     try:
         return store.count_usage(store.asked_of(generation.pk), text, reasoning)
-    except store.Unusable:
+    except store.Unusable:  # the model's row is gone
+        return store.Usage()
+    except Exception:
+        logger.exception("the tokens of generation %s could not be counted", generation.pk)
         return store.Usage()

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
 
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 
 from chat.generation import store
 from chat.generation.accept import Admitted
@@ -38,8 +38,8 @@ from chat.timing import Clock, Stopwatch
 
 logger = logging.getLogger(__name__)
 
-FINISH_WAIT = (0.1, 2.0)
-"""Seconds between tries to store an end: the first wait, doubled up to the second."""
+WRITE_WAIT = (0.1, 2.0)
+"""Seconds between tries to write: the first wait, doubled up to the second."""
 
 ENDS_WITHOUT_TEXT = ("length", "content_filter", "tool_calls")
 """Reasons for which an answer without any text is no failure: asking again would bring the same."""
@@ -63,7 +63,7 @@ class House(Protocol):
     async def adapter(self, provider: int, endpoint: Endpoint) -> Adapter:
         """The adapter of a provider."""
 
-    def checkpoint_soon(self, run: Run) -> None:
+    def checkpoint_soon(self) -> None:
         """Store what there is without waiting for the next round."""
 
 
@@ -132,12 +132,17 @@ class Run:
         if unsaved is None and (self.finish_reason is None or self.log.generation in told):
             return None
         return store.Progress(
-            unsaved, self.log.generation, self.watch.timing(), self.finish_reason, self.admitted.usage_record
+            self.log.generation,
+            self.admitted.usage_record,
+            unsaved,
+            self.watch.timing(),
+            self._tries,
+            self.finish_reason,
         )
 
     async def _answer(self) -> None:
         self._tell("connecting")
-        if not await self._house.write(lambda: store.begin(self.log.generation)):
+        if not await persistently(self._house.write, lambda: store.begin(self.log.generation)):
             raise Gone
         try:
             self._inputs = await self._house.read(store.inputs, self.log.generation)
@@ -165,6 +170,8 @@ class Run:
                 await self._attempt(inputs)
                 return
             except ProviderError as error:
+                if not self.log.seq:
+                    self._started = self._sent = False  # that attempt cost nothing; the next one may not come
                 spent = self._house.clock() - began
                 wait = None if self.log.seq else retry.delay(error, self._tries, spent, random.random)
                 if wait is None or self._tries > inputs.max_retries:
@@ -211,7 +218,7 @@ class Run:
                 first = self.finish_reason is None
                 self.finish_reason = reason
                 if first:
-                    self._house.checkpoint_soon(self)
+                    self._house.checkpoint_soon()
             case UsageReported():
                 self._reported = event
             case ResponseStarted(request_id):
@@ -300,16 +307,22 @@ def _parameters(error: ProviderError) -> dict[str, Any]:
     return parameters
 
 
-async def store_end(write: Callable[[Callable[[], Any]], Awaitable[Any]], end: store.End) -> None:
-    """Store an end, again and again until the database takes it; the text is on people's screens already."""
-    wait, longest = FINISH_WAIT
+async def persistently(write: Callable[[Callable[[], Any]], Awaitable[Any]], work: Callable[[], Any]) -> Any:
+    """Write, again and again until the database takes it: locked or full, it will be free one day.
+
+    Raises what no waiting mends, such as a violated constraint.
+    """
+    wait, longest = WRITE_WAIT
     while True:
         try:
-            await write(lambda: store.finish(end))
-        except DatabaseError as error:
-            logger.warning("the end of generation %s is not stored yet: %s", end.generation, error)
+            return await write(work)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the database does not write yet: %s", error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
-        else:
-            reach("after_finish_commit")
-            return
+
+
+async def store_end(write: Callable[[Callable[[], Any]], Awaitable[Any]], end: store.End) -> None:
+    """Store an end, however long that takes; the text is on people's screens already."""
+    await persistently(write, lambda: store.finish(end))
+    reach("after_finish_commit")

@@ -39,6 +39,7 @@ QUEUE_SECONDS = 600.0
 LOOK_SECONDS = 2.0
 LOG_SECONDS = 60.0
 FOLLOW_AGAIN_SECONDS = 0.05
+FOLLOW_TRIES = 100
 CLOSE_SECONDS = 1.5
 
 
@@ -110,8 +111,8 @@ class Runner:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _, adapter in self._adapters.values():
-            await adapter.aclose()
+        closing = (adapter.aclose() for _, adapter in self._adapters.values())
+        await asyncio.gather(*closing, return_exceptions=True)
         self._adapters.clear()
         await asyncio.get_running_loop().run_in_executor(None, self.close_now)
 
@@ -152,7 +153,7 @@ class Runner:
             self._own(self._close_when_idle(provider, known[1]), "closing an adapter")
         return adapter
 
-    def checkpoint_soon(self, run: Run) -> None:
+    def checkpoint_soon(self) -> None:
         """Store what there is without waiting for the next round."""
         self._checkpoint_now.set()
 
@@ -248,7 +249,10 @@ class Runner:
         except Exception:
             logger.exception("the end of generation %s cannot be stored as it is", log.generation)
             end = replace(store.bare(end), state=State.FAILED, code="internal")
-            await store_end(self._writer.write, end)
+            try:
+                await store_end(self._writer.write, end)
+            except Exception:
+                logger.exception("not even the text of generation %s can be stored", log.generation)
         log.end(store.finished_frame(end))
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._logs.pop, log.generation, None)
 
@@ -276,7 +280,7 @@ class Runner:
         """End an answer at its owner's wish. Raises NotFound; one that has ended stays as it is."""
         log = self._logs.get(generation)
         if log is None or log.owner_id != user_id:
-            if await self._readers.read(store.stored, user_id, generation) is None:
+            if not await self._readers.read(store.is_owned, user_id, generation):
                 raise NotFound
             return
         entry = self._queue.find(generation)
@@ -305,7 +309,7 @@ class Runner:
         self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int
     ) -> AsyncGenerator[Frame, None]:
         """The frames of one following, until its end. Raises NotFound."""
-        while True:
+        for _ in range(FOLLOW_TRIES):
             log = self._logs.get(generation)
             if log is not None:
                 if log.owner_id != user_id:
@@ -314,17 +318,19 @@ class Runner:
                     async for frame in frames:
                         yield frame
                 return
-            stored = await self._readers.read(store.stored, user_id, generation)
+            try:
+                stored = await self._readers.read(store.stored, user_id, generation)
+            except store.Unfinished:  # accepted this very moment: its log is not here yet
+                await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+                continue
             if stored is None:
                 raise NotFound
             snapshot, finished = stored
-            if finished is not None:
-                if (epoch, after) != (store.STORED, snapshot.seq):
-                    yield snapshot
-                yield finished
-                return
-            # Accepted this very moment: its log is not here yet.
-            await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
+            if (epoch, after) != (store.STORED, snapshot.seq):
+                yield snapshot
+            yield finished
+            return
+        raise RuntimeError(f"generation {generation} has neither a log nor an end")
 
     def head(self, generation: uuid.UUID) -> int | None:
         """The last seq of a generation in memory."""

@@ -67,13 +67,14 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """A checkpoint of one log. The last two are there once upstream gave its finish_reason."""
+    """A checkpoint of one run: what is new of its log, and how it stands. `finish_reason`: None while none came."""
 
-    unsaved: Unsaved | None
     generation: uuid.UUID
+    usage_record: int
+    unsaved: Unsaved | None
     timing: Timing
-    finish_reason: str | None = None
-    usage_record: int = 0
+    attempts: int
+    finish_reason: str | None
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,10 @@ class End:
 
 def begin(generation: uuid.UUID) -> bool:
     """queued → running; False when it was stopped or deleted meanwhile."""
-    UsageRecord.objects.unclosed().filter(generation=generation).update(state=State.RUNNING)
-    return Generation.objects.begin(generation)
+    began = Generation.objects.begin(generation)
+    if began:
+        UsageRecord.objects.unclosed().filter(generation=generation).update(state=State.RUNNING)
+    return began
 
 
 def request_stop(generation: uuid.UUID) -> bool:
@@ -205,10 +208,11 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
         for new in unsaved
     )
     for one in progress:
-        if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
+        if one.finish_reason is not None:
             Generation.objects.filter(pk=one.generation).update(finish_reason=one.finish_reason)
-            UsageRecord.objects.filter(pk=one.usage_record, closed_at=None).update(
-                finish_reason=one.finish_reason, **_times(one.timing)
+        if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
+            UsageRecord.objects.unclosed().filter(pk=one.usage_record).update(
+                finish_reason=one.finish_reason, attempts=one.attempts, **_times(one.timing)
             )
     return ids - alive
 
@@ -322,22 +326,25 @@ def _number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished | None] | None:
-    """A generation from the database: its text, and its end if it has one. None = unknown, or another user's."""
+def is_owned(user_id: int, generation_id: uuid.UUID) -> bool:
+    """Whether the user has such a generation."""
+    return Generation.objects.owned_by(user_id).filter(pk=generation_id).exists()
+
+
+class Unfinished(Exception):
+    """The generation has no end yet: its truth is in its log."""
+
+
+def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished] | None:
+    """A generation from the database: its text and its end. None = unknown, or another user's. Raises Unfinished."""
     found = Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
     if found is None:
         return None
     if not found.is_final:
-        return snapshot_of_segments(found), None
+        raise Unfinished
     end = stored_end(found)
     snapshot = Snapshot(str(found.pk), STORED, end.deltas, end.text, end.reasoning, found.state)
     return snapshot, finished_frame(end)
-
-
-def snapshot_of_segments(generation: Generation) -> Snapshot:
-    """The text so far of one that has no end yet."""
-    seq, text, reasoning = fold(generation.segments.all())
-    return Snapshot(str(generation.pk), STORED, seq, text, reasoning, generation.state)
 
 
 def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,6 @@ class Writer:
         done: list[_Job] = []
         goes_on = True
         try:
-            close_old_connections()
             with transaction.atomic():
                 started = time.monotonic()
                 while True:
@@ -100,6 +99,7 @@ class Writer:
         except Exception as error:  # whatever it is, the next job must find this thread alive
             if not isinstance(error, DatabaseError):
                 logger.exception("a transaction failed")
+            connection.close()  # the next one begins on a fresh connection
             done = done or [job]
             for one in done:
                 one.error = error
@@ -110,12 +110,10 @@ class Writer:
         try:
             with transaction.atomic():
                 job.result = job.work()
-        except DatabaseError as error:
-            if connection.needs_rollback:
-                raise  # the whole transaction is lost, not just this savepoint
-            job.error = error
         except Exception as error:
-            job.error = error
+            if connection.needs_rollback:  # the whole transaction is lost, not just this savepoint
+                raise DatabaseError("the transaction was lost") from error
+            job.error = error if not isinstance(error, StopIteration) else RuntimeError("StopIteration")
 
 
 def _resolve(jobs: list[_Job]) -> None:
@@ -152,8 +150,9 @@ class Readers:
 
 
 def _with_connection(work: Callable[..., T], *args: Any) -> T:
-    close_old_connections()
+    """The thread's own connection stays open: opening one costs more than a query. After an error it is replaced."""
     try:
         return work(*args)
-    finally:
-        close_old_connections()
+    except DatabaseError:
+        connection.close()
+        raise

@@ -77,6 +77,16 @@ class Conversation(models.Model):
             at = branch[-1].id
         return branch
 
+    def newest_leaf_id(self) -> uuid.UUID | None:
+        """The end of the newest branch, without reading any text; None when there is no message."""
+        newest: dict[uuid.UUID | None, uuid.UUID] = {}
+        for message_id, parent_id in self.messages.order_by("created_at", "id").values_list("id", "parent_id"):
+            newest[parent_id] = message_id
+        at: uuid.UUID | None = None
+        while at in newest:
+            at = newest.pop(at)
+        return at
+
     def branch_to(self, message_id: uuid.UUID) -> list[Message]:
         """The messages from the first to `message_id`, both included; empty when it isn't in this conversation."""
         messages = {message.id: message for message in self.messages.all()}

@@ -15,8 +15,10 @@ from django.db import models
 from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils.translation import gettext_lazy as _
 
+from chat.protocol import OPTIONS
 from chat.providers import KINDS, BadAddress, clean_base_url
 from chat.providers.base import Endpoint, TimeLimits
+from chat.tokens import ENCODINGS
 
 ADDRESS_FAULTS = {
     "form": _("The address must begin with http:// or https:// and name a host."),
@@ -193,6 +195,18 @@ class LanguageModel(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.name
+
+    def clean(self) -> None:
+        """Refuse what would make every answer fail, or count with another table than the one that is meant."""
+        if not isinstance(self.default_options, dict):
+            raise ValidationError({"default_options": _("A JSON object is needed, for example {}.")})
+        for name, value in self.default_options.items():
+            if name in OPTIONS and value is not None and not OPTIONS[name](value):
+                reason = _("The value of %(name)s can't be used.") % {"name": name}
+                raise ValidationError({"default_options": reason})
+        if self.encoding and self.encoding not in ENCODINGS:
+            known = _("Use one of these, or leave it empty: %(names)s.") % {"names": ", ".join(ENCODINGS)}
+            raise ValidationError({"encoding": known})
 
     def as_choice(self) -> dict[str, Any]:
         """The model as `hello.models` names it."""

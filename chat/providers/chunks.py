@@ -90,7 +90,7 @@ class ChunkMeaning:
             return
         model = chunk.get("model")
         if model and isinstance(model, str):
-            self._model = model[:200]
+            self._model = _whole(model[:200])
             self._events.append(ModelNamed(self._model))
 
     def _choose(self, choice: Mapping[str, Any], position: int, escaped: bool, failed: bool) -> None:
@@ -148,7 +148,7 @@ class ChunkMeaning:
             return
         self.flush()
         if reason != self.finish_reason:
-            self.finish_reason = reason[:100]
+            self.finish_reason = _whole(reason[:100])
             self._events.append(Finished(self.finish_reason))
 
     def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
@@ -207,6 +207,11 @@ class Surrogates:
         """U+FFFD for a half that is still held, else nothing."""
         held, self.held = self.held, ""
         return "\ufffd" if held else ""
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs, which nothing that stores or sends text would take."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _texts(delta: Mapping[str, Any]) -> tuple[str, str]:

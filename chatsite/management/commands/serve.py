@@ -36,6 +36,8 @@ class Command(BaseCommand):
             lock.acquire()
         except DataDirectoryBusy as busy:
             leave(str(busy))
+        except OSError as error:
+            leave(f"PORTAL_DATA_DIR: {settings.PORTAL_DATA_DIR} can't be used: {error.strerror}")
         try:
             if behind := unapplied_migrations():
                 leave(f"{behind} migrations are not applied; run: ./run.py, or manage.py setup_portal")
@@ -78,9 +80,9 @@ def serve() -> str:
     connection.close()
 
     async def started(port: int) -> None:
+        await runner.start()
         if local_model is not None:
             await local_model.start()
-        await runner.start()
         await announce(runner, port)
 
     async def close() -> None:
