@@ -157,3 +157,22 @@ def test_a_model_that_an_admin_adds_comes_before_the_local_one():
 )
 def test_private_addresses_are_marked_so(url, private):
     assert is_private(url) is private
+
+
+def test_a_provider_that_an_admin_called_local_is_never_touched():
+    mine = Provider.objects.create(name="local", base_url="http://ollama:11434/v1", private_network=True)
+    sync_local_provider("http://127.0.0.1:1/v1", "key")
+    sync_local_provider("http://127.0.0.1:2/v1", "key")
+    disable_local_provider()
+    mine.refresh_from_db()
+    assert (mine.base_url, mine.enabled) == ("http://ollama:11434/v1", True)
+    built_in = Provider.objects.get(kind="local")
+    assert (built_in.name, built_in.base_url, built_in.enabled) == ("local 2", "http://127.0.0.1:2/v1", False)
+
+
+def test_a_model_that_an_admin_added_to_the_environments_provider_stays():
+    sync_environment_provider("http://127.0.0.1:1/v1", "key", ["one"])
+    provider = Provider.objects.get(name="environment")
+    provider.models.create(name="mine", position=100)
+    sync_environment_provider("http://127.0.0.1:1/v1", "key", ["two"])
+    assert {model.name: model.enabled for model in provider.models.all()} == {"one": False, "two": True, "mine": True}

@@ -91,6 +91,24 @@ def test_the_text_is_kept_when_the_model_is_gone(left_behind, model):
     assert (generation.message.content, generation.usage.usage_source) == ("kept", "unknown")
 
 
+def test_a_model_with_odd_options_does_not_keep_the_portal_from_starting(left_behind, model):
+    generation = left_behind("running", "kept")
+    LanguageModel.objects.filter(pk=model.pk).update(default_options=["odd"])
+    assert sweep() == 1
+    generation.refresh_from_db()
+    assert (generation.message.content, generation.usage.usage_source) == ("kept", "unknown")
+
+
+def test_what_was_measured_before_the_end_stays_measured(left_behind):
+    generation = left_behind("running", "Hel", "lo")
+    UsageRecord.objects.filter(generation=generation).update(
+        ttft_ms=5, duration_ms=40, writing_ms=30, longest_gap_ms=20, deltas=2, attempts=3
+    )
+    sweep()
+    record = UsageRecord.objects.get(generation=generation)
+    assert (record.ttft_ms, record.duration_ms, record.writing_ms, record.attempts) == (5, 40, 30, 3)
+
+
 def test_a_directory_belongs_to_one_portal_at_a_time(tmp_path):
     data, database = tmp_path / "data", tmp_path / "database"
     data.mkdir()

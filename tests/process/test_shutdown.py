@@ -65,6 +65,15 @@ async def test_an_answer_that_ends_within_the_drain_is_completed_and_a_new_promp
     assert portal.generation(generation)["content"] == "almost done"
 
 
+async def test_an_idle_portal_says_restart_before_it_closes_its_sockets(new_portal):
+    portal: Portal = new_portal(PORTAL_DRAIN_SECONDS="3")
+    socket = await portal.connect()
+    portal.send_signal(signal.SIGTERM)
+    assert (await socket.next("restart"))["in_ms"] == 3000
+    assert await socket.close_code() == 4012
+    assert await asyncio.to_thread(portal.wait) == 0
+
+
 async def test_a_second_signal_ends_the_waiting(new_portal, upstream: Upstream):
     upstream.play("fake", answer("text", Gate("never")))
     portal: Portal = new_portal(PORTAL_DRAIN_SECONDS="60")
@@ -130,6 +139,12 @@ def test_a_second_portal_on_the_same_data_says_so_and_exits_with_1(portal: Porta
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert str(portal.data) in done.stderr
+
+
+def test_a_data_directory_that_is_not_there_is_said_in_one_line(portal: Portal, tmp_path):
+    done = serve(**{**portal.env, "PORT": "0", "PORTAL_DATA_DIR": str(tmp_path / "nowhere")})
+    assert done.returncode in (1, 78)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_a_busy_port_says_so_and_exits_with_1(new_portal, portal: Portal):

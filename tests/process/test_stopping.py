@@ -90,8 +90,30 @@ async def test_stop_ends_the_wait_before_another_try(portal: Portal, upstream: U
     assert status["attempt"] == 2
     assert 24_000 < status["wait_ms"] <= 25_000
     await socket.command("stop", generation=generation)
-    assert (await socket.next("finished"))["state"] == "stopped"
+    finished = await socket.next("finished")
+    assert (finished["state"], finished["usage"]["source"], finished["usage"]["total_tokens"]) == (
+        "stopped",
+        "counted",
+        0,
+    )
     assert upstream.count() == 1
+
+
+async def test_a_browser_that_does_not_read_is_heard_all_the_same(portal: Portal, upstream: Upstream):
+    upstream.play("fake", stream(*(["x" * 60_000] * 20), Stall()))
+    socket = await portal.connect()
+    generation = (await socket.prompt("hi"))["generation"]
+    await socket.next("delta")
+    socket.connection.transport.pause_reading()
+    again = await portal.connect()
+    await again.command("follow", generation=generation, after=0)
+    await again.until(lambda frame: (again.texts.get(generation) or frame) and again.texts[generation].seq == 20)
+    for _ in range(5):
+        await socket.command("follow", generation=generation, after=0)
+        await socket.command("hb")
+    await socket.command("stop", generation=generation)
+    assert (await again.next("finished"))["state"] == "stopped"
+    socket.connection.transport.abort()
 
 
 async def test_another_users_answer_cannot_be_stopped(portal: Portal, upstream: Upstream):

@@ -110,6 +110,15 @@ async def test_a_connection_closed_between_two_prompts_costs_nothing(portal: Por
     assert portal.generation(second["generation"])["attempts"] == 1
 
 
+async def test_words_of_upstream_that_nothing_can_store_harm_nobody(portal: Portal, upstream: Upstream):
+    odd = b'data: {"model": "m\\udfff", "choices": [{"index": 0, "delta": {}, "finish_reason": "st\\ud800"}]}\n\n'
+    upstream.play("fake", stream(odd, "Fine", DONE), answer("and on"))
+    socket = await portal.connect()
+    finished = await socket.ask("hi")
+    assert (finished["state"], finished["finish_reason"]) == ("completed", "st?")
+    assert (await socket.ask("again"))["state"] == "completed"
+
+
 async def test_done_without_a_finish_reason_is_completed_without_one(portal: Portal, upstream: Upstream):
     upstream.play("fake", stream("text", DONE))
     socket = await portal.connect()

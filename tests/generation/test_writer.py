@@ -1,0 +1,86 @@
+"""Group commit: who was told that it is stored finds it stored."""
+
+import asyncio
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, connection, transaction
+
+from chat.generation.writer import Writer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+async def writer():
+    writer = Writer()
+    writer.open()
+    yield writer
+    await asyncio.to_thread(writer.close, 5)
+
+
+def add(name):
+    return lambda: get_user_model().objects.create_user(name).username
+
+
+def names():
+    try:
+        return set(get_user_model().objects.values_list("username", flat=True))
+    finally:
+        connection.close()
+
+
+async def test_what_waits_together_is_stored_and_a_failing_job_takes_nobody_along(writer):
+    def fail():
+        get_user_model().objects.create_user("never")
+        raise ValueError("no")
+
+    results = await asyncio.gather(
+        writer.write(add("one")), writer.write(fail), writer.write(add("two")), return_exceptions=True
+    )
+    assert results[0] == "one" and results[2] == "two"
+    assert isinstance(results[1], ValueError)
+    assert await asyncio.to_thread(names) == {"one", "two"}
+
+
+async def test_a_violated_constraint_takes_nobody_along(writer):
+    results = await asyncio.gather(
+        writer.write(add("one")), writer.write(add("one")), writer.write(add("two")), return_exceptions=True
+    )
+    assert isinstance(results[1], DatabaseError)
+    assert await asyncio.to_thread(names) == {"one", "two"}
+
+
+async def test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost(writer):
+    def lose():
+        transaction.set_rollback(True)  # as a savepoint does that cannot be rolled back
+        raise ValueError("no")
+
+    first = asyncio.ensure_future(writer.write(add("one")))
+    second = asyncio.ensure_future(writer.write(lose))
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    stored = await asyncio.to_thread(names)
+    assert ("one" in stored) is (results[0] == "one")
+
+
+async def test_the_thread_survives_whatever_a_job_raises(writer):
+    def end():
+        raise StopIteration
+
+    with pytest.raises(RuntimeError):
+        await writer.write(end)
+    assert await writer.write(add("alive")) == "alive"
+
+
+async def test_a_cancelled_caller_does_not_undo_its_job(writer):
+    task = asyncio.ensure_future(writer.write(add("stays")))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await writer.write(add("next")) == "next"
+    assert await asyncio.to_thread(names) == {"stays", "next"}
+
+
+async def test_a_closed_writer_says_so():
+    with pytest.raises(RuntimeError):
+        await Writer().write(add("one"))
