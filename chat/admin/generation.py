@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin, shortened
 from chat.messages import sentence
-from chat.models import Generation, Segment
+from chat.models import Conversation, Generation, Segment, UsageRecord
 
 
 @admin.register(Generation)
@@ -22,7 +26,9 @@ class GenerationAdmin(ReadOnlyAdmin):
     fields = [
         "id",
         "user",
+        "conversation_link",
         "message",
+        "usage_link",
         "model",
         "options",
         "state",
@@ -36,6 +42,22 @@ class GenerationAdmin(ReadOnlyAdmin):
         "started_at",
         "finished_at",
     ]
+
+    def get_fields(self, request: HttpRequest, obj: Generation | None = None) -> Any:
+        doors = {"conversation_link": Conversation, "usage_link": UsageRecord}
+        names = [str(name) for name in self.fields or ()]
+        names = [name for name in names if name not in doors or may_see(request, doors[name])]
+        return without_closed_doors(request, Generation, names)
+
+    @admin.display(description=_("conversation"))
+    def conversation_link(self, generation: Generation) -> str:
+        conversation = generation.message.conversation
+        return link(Conversation, conversation.pk, conversation)
+
+    @admin.display(description=_("usage record"))
+    def usage_link(self, generation: Generation) -> str:
+        usage = getattr(generation, "usage", None)
+        return link(UsageRecord, usage.pk, usage) if usage else ""
 
     @admin.display(description=_("what the user reads"))
     def error_sentence(self, generation: Generation) -> str:

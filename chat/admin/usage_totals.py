@@ -1,0 +1,55 @@
+"""The figures of many usage records together. Computed by the database, whatever their number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from chat.models import UsageRecord
+
+
+@dataclass(frozen=True)
+class UsageTotals:
+    """Sums over the records whose figures are known; None = nothing to tell from."""
+
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    counted_tokens: int
+    counted_requests: int
+    median_ttft_ms: Decimal | None
+
+    @property
+    def counted_percent(self) -> Decimal | None:
+        """The share of all tokens that we counted because the provider reported none; one decimal."""
+        if not self.total_tokens:
+            return None
+        share = Decimal(100 * self.counted_tokens) / self.total_tokens
+        return share.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+
+
+def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
+    """The totals of exactly these records, in two queries."""
+    counted = Q(usage_source=UsageRecord.Source.COUNTED)
+    sums = records.aggregate(
+        counted_tokens=Sum("total_tokens", filter=counted, default=0),  # before that name is taken by a sum
+        requests=Count("pk"),
+        prompt_tokens=Sum("prompt_tokens", default=0),
+        completion_tokens=Sum("completion_tokens", default=0),
+        total_tokens=Sum("total_tokens", default=0),
+        counted_requests=Count("pk", filter=counted),
+        timed=Count("ttft_ms"),
+    )
+    return UsageTotals(median_ttft_ms=_median_ttft_ms(records, sums.pop("timed")), **sums)
+
+
+def _median_ttft_ms(records: QuerySet[UsageRecord], timed: int) -> Decimal | None:
+    """SQLite knows no median: the one or two rows in the middle of the order are read."""
+    if not timed:
+        return None
+    ordered = records.filter(ttft_ms__isnull=False).order_by("ttft_ms").values_list("ttft_ms", flat=True)
+    middle = [Decimal(value or 0) for value in ordered[(timed - 1) // 2 : timed // 2 + 1]]
+    return sum(middle, Decimal(0)) / len(middle) if middle else None

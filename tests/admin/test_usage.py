@@ -1,0 +1,141 @@
+"""The usage list: totals of everything that matches, and the ways to the person, the generation, the conversation."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+
+from chat.models import UsageRecord
+
+LIST = "/admin/chat/usagerecord/"
+NOTHING = {"requests": "0", "prompt_tokens": "0", "completion_tokens": "0", "total_tokens": "0", "counted": "–",
+           "median_ttft_ms": "–"}  # fmt: skip
+
+
+def record(user_name="owner", state="completed", source="reported", tokens=(100, 50), ttft_ms=None, **fields):
+    prompt, completion = tokens
+    total = None if prompt is None else prompt + completion
+    values = {"provider_name": "upstream", "model_name": "gpt-4o-mini", **fields}
+    return UsageRecord.objects.create(
+        user_name=user_name, state=state, usage_source=source, ttft_ms=ttft_ms, prompt_tokens=prompt,
+        completion_tokens=completion, total_tokens=total, **values,
+    )  # fmt: skip
+
+
+def totals(browse, query=""):
+    page = browse.get(f"{LIST}?{query}")
+    assert page.status_code == 200
+    return dict(re.findall(r'data-total="(\w+)">([^<]*)<', page.content.decode()))
+
+
+@pytest.fixture
+def ledger(staff):
+    """Five records with different people, providers, models, states, sources, days and times."""
+    day = datetime(2026, 3, 14, 12, tzinfo=UTC)
+    record("owner", ttft_ms=100, created_at=day, user=staff)
+    record("owner", ttft_ms=300, created_at=day, model_name="gpt-4o")
+    record("colleague", ttft_ms=905, source="counted", tokens=(30, 20), provider_name="another")
+    record("colleague", state="failed", source="counted", tokens=(0, 0))
+    record("colleague", state="interrupted", source="unknown", tokens=(None, None))
+
+
+def test_an_empty_ledger_has_no_share_and_no_median(browse):
+    assert totals(browse) == NOTHING
+
+
+def test_totals_are_of_all_records(browse, ledger):
+    assert totals(browse) == {
+        "requests": "5", "prompt_tokens": "230", "completion_tokens": "120", "total_tokens": "350",
+        "counted": "14.3 %", "median_ttft_ms": "300 ms",
+    }  # fmt: skip
+    assert "of tokens, 2 requests" in browse.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "requests", "tokens", "counted", "median"),
+    [
+        ("provider_name=another", "1", "50", "100.0 %", "905 ms"),
+        ("model_name=gpt-4o", "1", "150", "0.0 %", "300 ms"),
+        ("state__exact=completed", "3", "350", "14.3 %", "300 ms"),
+        ("state__exact=failed", "1", "0", "–", "–"),
+        ("usage_source__exact=reported", "2", "300", "0.0 %", "200 ms"),
+        ("usage_source__exact=unknown", "1", "0", "–", "–"),
+        ("created_at__year=2026&created_at__month=3&created_at__day=14", "2", "300", "0.0 %", "200 ms"),
+        ("q=colleague", "3", "50", "100.0 %", "905 ms"),
+        ("q=colleague&state__exact=completed", "1", "50", "100.0 %", "905 ms"),
+        ("source__exact=probe", "0", "0", "–", "–"),
+        ("q=nobody", "0", "0", "–", "–"),
+    ],
+)
+def test_totals_follow_filters_search_and_dates(browse, ledger, query, requests, tokens, counted, median):
+    found = totals(browse, query)
+    assert found["requests"] == requests and found["total_tokens"] == tokens
+    assert found["counted"] == counted and found["median_ttft_ms"] == median
+
+
+def test_totals_follow_the_filter_by_user(browse, staff, ledger):
+    assert totals(browse, f"user__id__exact={staff.pk}")["requests"] == "1"
+
+
+def test_totals_are_of_all_pages_in_a_fixed_number_of_queries(browse, django_assert_max_num_queries):
+    for number in range(230):
+        record(ttft_ms=number, tokens=(10_000, 1))
+    with django_assert_max_num_queries(16):
+        found = totals(browse, "p=2")
+    assert found["requests"] == "230" and found["prompt_tokens"] == "2,300,000"
+    assert found["median_ttft_ms"] == "114.5 ms"
+
+
+def test_a_record_leads_to_its_generation_and_person(browse, staff, rows):
+    generation = f'href="/admin/chat/generation/{rows["generation"].pk}/change/"'
+    person = f'href="/admin/auth/user/{staff.pk}/change/"'
+    for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
+        page = browse.get(address).content.decode()
+        assert generation in page and person in page
+
+
+def test_a_generation_leads_to_its_conversation_and_usage_record(browse, rows):
+    page = browse.get(f"/admin/chat/generation/{rows['generation'].pk}/change/").content.decode()
+    assert f'href="/admin/chat/conversation/{rows["conversation"].pk}/change/">About rivers</a>' in page
+    assert f'href="/admin/chat/usagerecord/{rows["usagerecord"].pk}/change/"' in page
+
+
+def test_a_record_stays_readable_when_what_it_tells_of_is_gone(browse, rows):
+    rows["conversation"].delete()
+    get_user_model().objects.create_user("gone").delete()
+    UsageRecord.objects.update(user=None)
+    for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
+        answer = browse.get(address)
+        assert answer.status_code == 200 and "/admin/chat/generation/" not in re.sub(
+            r"(?s)<nav.*?</nav>", "", answer.content.decode()
+        )
+
+
+def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
+    helper = get_user_model().objects.create_user("helper", password="the right password", is_staff=True)
+    helper.user_permissions.set(Permission.objects.filter(codename__in=["view_usagerecord"]))
+    client.force_login(helper)
+    for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
+        page = client.get(address).content.decode()
+        assert "/admin/chat/generation/" not in page and "/admin/auth/user/" not in page
+        assert "gpt-4o-mini" in page and "staff" in page
+
+
+def test_the_title_of_a_conversation_needs_the_permission_for_conversations(client, rows):
+    helper = get_user_model().objects.create_user("helper", password="the right password", is_staff=True)
+    helper.user_permissions.add(Permission.objects.get(codename="view_generation"))
+    client.force_login(helper)
+    page = client.get(f"/admin/chat/generation/{rows['generation'].pk}/change/").content.decode()
+    assert "About rivers" not in page and "/admin/chat/conversation/" not in page
+    assert "/admin/chat/message/" not in page and "/admin/chat/usagerecord/" not in page
+
+
+def test_the_newest_record_stands_first(browse, ledger):
+    record("latest", created_at=datetime(2027, 1, 1, tzinfo=UTC))
+    record("oldest", created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    names = re.findall(r'<td class="field-user_link">(.*?)</td>', browse.get(LIST).content.decode())
+    assert (names[0], names[-1]) == ("latest", "oldest")
