@@ -49,18 +49,18 @@ def test_the_first_time_makes_a_private_database_and_says_the_password_once(setu
 
 
 def test_a_given_password_is_used_and_never_printed(setup, tmp_path):
-    done = setup(PORTAL_ADMIN_USER="alice", PORTAL_ADMIN_PASSWORD="correct horse battery")
+    done = setup(PORTAL_ADMIN_USER="owner", PORTAL_ADMIN_PASSWORD="correct horse battery")
 
     assert done.stdout == ""
     assert "correct horse" not in done.stderr
     users = "select username, is_superuser from auth_user"
-    assert rows(tmp_path / "data" / "chatsite.sqlite3", users) == [("alice", 1)]
+    assert rows(tmp_path / "data" / "chatsite.sqlite3", users) == [("owner", 1)]
 
 
 def test_a_superuser_that_was_renamed_is_not_made_again(setup, tmp_path):
     setup()
     with sqlite3.connect(tmp_path / "data" / "chatsite.sqlite3") as connection:
-        connection.execute("update auth_user set username = 'alice'")
+        connection.execute("update auth_user set username = 'owner'")
 
     assert setup().stdout == ""
 

@@ -111,9 +111,9 @@ def test_the_list_asks_the_database_the_same_number_of_times_for_many(browse, dj
 
 
 def test_who_may_not_see_usage_reads_no_numbers(client, staff):
-    helper = get_user_model().objects.create_user("helper", password=PASSWORD, is_staff=True)
-    helper.user_permissions.add(Permission.objects.get(codename="view_user"))
-    client.force_login(helper)
+    staff = get_user_model().objects.create_user("staff", password=PASSWORD, is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client.force_login(staff)
     page = client.get(LIST).content.decode()
     assert "requests_this_month" not in page and "Add a colleague" not in page
     assert client.get(ADD).status_code == 403

@@ -116,9 +116,9 @@ def test_a_record_stays_readable_when_what_it_tells_of_is_gone(browse, rows):
 
 
 def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
-    helper = get_user_model().objects.create_user("helper", password="the right password", is_staff=True)
-    helper.user_permissions.set(Permission.objects.filter(codename__in=["view_usagerecord"]))
-    client.force_login(helper)
+    staff = get_user_model().objects.create_user("staff", password="the right password", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__in=["view_usagerecord"]))
+    client.force_login(staff)
     for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
         page = client.get(address).content.decode()
         assert "/admin/chat/generation/" not in page and "/admin/auth/user/" not in page
@@ -126,9 +126,9 @@ def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
 
 
 def test_the_title_of_a_conversation_needs_the_permission_for_conversations(client, rows):
-    helper = get_user_model().objects.create_user("helper", password="the right password", is_staff=True)
-    helper.user_permissions.add(Permission.objects.get(codename="view_generation"))
-    client.force_login(helper)
+    staff = get_user_model().objects.create_user("staff", password="the right password", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_generation"))
+    client.force_login(staff)
     page = client.get(f"/admin/chat/generation/{rows['generation'].pk}/change/").content.decode()
     assert "About rivers" not in page and "/admin/chat/conversation/" not in page
     assert "/admin/chat/message/" not in page and "/admin/chat/usagerecord/" not in page

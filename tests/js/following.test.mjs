@@ -86,8 +86,11 @@ test("a text that disagrees is asked for anew once, and then taken", () => {
   const following = started(1, "x");
   following.apply(finished(1));
   assert.deepEqual(following.askAnew(), { type: "follow", generation: "g", after: 0 });
+  assert.equal(following.isFinal, false);
   assert.equal(following.apply(snapshot(1, "y", "stored", "completed")), "replaced");
+  assert.equal(following.isFinal, false);
   assert.equal(following.apply(finished(1)), "finished");
+  assert.equal(following.isFinal, true);
   assert.equal(following.askAnew(), null);
 });
 

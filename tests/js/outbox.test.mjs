@@ -43,6 +43,28 @@ test("another tab's prompt is left to it, unless that tab seems to be gone", () 
   assert.equal(open("two").isMine(open("two").due()[0]), false);
 });
 
+test("what another tab was faster to remove is still known here, and still sent", () => {
+  const { clock, open } = boxes();
+  const one = open("one");
+  one.add(command("k1"));
+  clock.now += 11_000;
+  open("two").remove("k1");
+  assert.deepEqual(one.due().map((entry) => entry.command.key), ["k1"]);
+  assert.equal(one.mine().length, 1);
+  assert.equal(one.get("k1").command.text, "hello");
+  assert.equal(one.remove("k1").command.text, "hello");
+  assert.equal(one.remove("k1"), null);
+  assert.deepEqual(one.due(), []);
+});
+
+test("a regenerate on its way is found by its message, whichever tab asked", () => {
+  const { open } = boxes();
+  const wanted = { type: "regenerate", key: "k1", message: "m1" };
+  open("one").add(wanted);
+  assert.deepEqual(open("two").regenerateOf("m1"), wanted);
+  assert.equal(open("two").regenerateOf("m2"), null);
+});
+
 test("another user of the same browser sees none of it", () => {
   const { clock, open } = boxes();
   open("tab", 1).add(command("k1"));

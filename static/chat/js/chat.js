@@ -9,6 +9,7 @@ import { text } from "chat/strings";
 const LATE_MS = 5_000;
 const BEHIND_MS = 1_000;
 const BUSY_MS = 1_000;
+const ORPHAN_MS = 30_000; // longer than the pauses between two attempts to connect
 
 export class Chat {
   #page;
@@ -21,6 +22,7 @@ export class Chat {
   #place;
   #conversation;
   #defaultModel;
+  #isBusy = false;
   #followings = new Map();
   #stopping = new Set();
 
@@ -51,7 +53,8 @@ export class Chat {
       this.#followings.set(view.generation, new Following(view.generation));
     }
     for (const { command } of this.#outbox.mine()) {
-      if (command.type === "send" && command.conversation === this.#conversation) this.#showPrompt(command, true);
+      if (command.type === "send" && command.conversation === this.#conversation) this.#showPrompt(command);
+      this.#late(command.key);
     }
     this.#refresh();
   }
@@ -73,15 +76,17 @@ export class Chat {
   #send = ({ detail }) => {
     const command = { type: "send", key: newKey(), conversation: this.#conversation, text: detail.text };
     if (detail.model !== null) command.model = detail.model;
-    this.#showPrompt(command, false);
+    this.#showPrompt(command);
     this.#dispatch(command);
     this.#place.toEnd();
   };
 
   #retry = ({ detail: view }) => {
+    if (this.#isBusy) return;
     const command = { type: "regenerate", key: newKey(), message: view.id };
     if (this.#composer.model !== null) command.model = this.#composer.model;
-    this.#dispatch(command);
+    // What another tab has asked for already is the same intent: the same key makes it one request.
+    this.#dispatch(this.#outbox.regenerateOf(view.id) ?? command);
   };
 
   #stop = () => {
@@ -101,15 +106,25 @@ export class Chat {
   }
 
   #late(key) {
-    const view = this.#transcript.byId(key);
-    if (this.#outbox.get(key) !== null && view !== null) view.pending = text("not_sent_yet");
+    const entry = this.#outbox.get(key);
+    if (entry === null || !this.#outbox.isMine(entry)) return;
+    const view = this.#viewOf(entry.command);
+    if (view !== null) view.pending = text("not_sent_yet");
   }
 
-  #showPrompt(command, isLate) {
+  #showPrompt(command) {
     this.#parts.welcome?.remove();
     this.#parts.frame.classList.remove("transcript--centred");
-    const view = this.#transcript.addPrompt(command.key, command.text);
-    if (isLate) view.pending = text("not_sent_yet");
+    this.#transcript.addPrompt(command.key, command.text);
+  }
+
+  // Where the page shows that a command is on its way; null when it doesn't.
+  #viewOf(command) {
+    return this.#transcript.byId(command.type === "send" ? command.key : command.message);
+  }
+
+  #belongsHere(command) {
+    return this.#viewOf(command) !== null || command.conversation === this.#conversation;
   }
 
   #hear = ({ detail: frame }) => {
@@ -132,10 +147,9 @@ export class Chat {
   };
 
   #accept(frame) {
-    const entry = this.#outbox.remove(frame.key);
-    const command = entry?.command;
-    const isHere = command?.type === "send" ? this.#transcript.byId(frame.key) : this.#transcript.byId(command?.message);
-    if (isHere === null || command === undefined) {
+    const command = this.#outbox.remove(frame.key)?.command;
+    const isHere = command === undefined ? null : this.#viewOf(command);
+    if (isHere === null) {
       // Sent again for another tab or page: the answer is written, and is found there.
       if (!this.#followings.has(frame.generation)) this.#socket.send({ type: "unfollow", generation: frame.generation });
       return;
@@ -146,9 +160,9 @@ export class Chat {
       this.#refresh();
       return;
     }
+    isHere.pending = "";
     if (command.type === "send") {
       isHere.id = frame.user_message;
-      isHere.pending = "";
       this.#settle(frame.conversation, command.text);
     } else {
       this.#transcript.removeFrom(isHere);
@@ -184,13 +198,34 @@ export class Chat {
       setTimeout(() => this.#sendAgain(key), wait ?? BUSY_MS);
       return;
     }
-    const entry = this.#outbox.remove(key);
-    if (entry === null || !this.#outbox.isMine(entry)) return;
-    const view = this.#transcript.byId(key);
-    if (view !== null) this.#transcript.removeFrom(view);
+    const entry = this.#outbox.get(key);
+    if (entry === null) return;
+    if (this.#outbox.isMine(entry)) this.#giveBack(entry, message);
+    // A tab that shows it is refused too and gives it back. Where there is none, a page of its conversation comes first.
+    else setTimeout(() => this.#inherit(key, message), this.#belongsHere(entry.command) ? ORPHAN_MS : 2 * ORPHAN_MS);
+  }
+
+  #inherit(key, message) {
+    const entry = this.#outbox.get(key);
+    if (entry !== null && !this.#outbox.isMine(entry)) this.#giveBack(entry, message);
+  }
+
+  // Nobody's text gets lost: it goes to where it was written, or waits there as the draft.
+  #giveBack(entry, message) {
+    const { command } = entry;
+    const isMine = this.#outbox.isMine(entry);
+    const isHere = this.#belongsHere(command);
+    const view = this.#viewOf(command);
+    this.#outbox.remove(command.key);
+    if (view !== null && command.type === "send") this.#transcript.removeFrom(view);
+    else if (view !== null) view.pending = "";
     this.#refresh();
-    if (entry.command.type === "send") this.#composer.giveBack(entry.command.text, message);
-    else this.#composer.say(message);
+    if (command.type === "send" && isHere) {
+      this.#composer.giveBack(command.text, message);
+      return;
+    }
+    if (command.type === "send") this.#composer.leave(command.conversation, command.text);
+    if (isMine) this.#composer.say(message);
   }
 
   #sendAgain(key) {
@@ -224,7 +259,7 @@ export class Chat {
         view?.replace(following.text, following.reasoning);
         break;
       case "appended":
-        view?.append(following.text, frame.text ?? "", following.reasoning);
+        view?.append(frame.text ?? "", frame.reasoning ?? "");
         break;
       case "status":
         view?.status(frame);
@@ -254,10 +289,10 @@ export class Chat {
   // While something runs or is on its way here, the next prompt has to wait.
   #refresh() {
     const runs = this.#transcript.openAnswers.length > 0;
-    const waits = this.#outbox.mine().some(({ command }) =>
-      command.type === "send" ? this.#transcript.byId(command.key) : this.#transcript.byId(command.message),
-    );
-    this.#composer.setBusy(runs || waits, runs);
+    const waits = this.#outbox.mine().some(({ command }) => this.#viewOf(command) !== null);
+    this.#isBusy = runs || waits;
+    this.#composer.setBusy(this.#isBusy, runs);
+    this.#transcript.canRetry = !this.#isBusy;
   }
 
   get #speaker() {

@@ -18,6 +18,7 @@ export class Composer extends EventTarget {
   #isBusy = false;
   #canStop = false;
   #timer = null;
+  #kept = "";
 
   constructor(form, { drafts, conversation, limit }) {
     super();
@@ -39,6 +40,7 @@ export class Composer extends EventTarget {
     addEventListener("pagehide", this.#keepDraft);
     // A browser that brings a form back may have put a text in already; that one is newer.
     if (this.#box.value === "") this.#box.value = this.#drafts.get(this.#draftName) ?? "";
+    this.#kept = this.#box.value;
     // Until here nothing would have taken a prompt.
     this.#box.readOnly = false;
     if (matchMedia("(hover: hover)").matches) this.#box.focus();
@@ -49,7 +51,9 @@ export class Composer extends EventTarget {
     this.#box.removeEventListener("keydown", this.#press);
     this.#box.removeEventListener("input", this.#type);
     this.#select?.removeEventListener("change", this.#choose);
+    this.#form.querySelector("[data-action=stop]").removeEventListener("click", this.#stop);
     removeEventListener("pagehide", this.#keepDraft);
+    this.#keepDraft();
   }
 
   // The label of the model that is chosen; "" when there is no choice.
@@ -73,18 +77,23 @@ export class Composer extends EventTarget {
 
   // The new conversation has got its id.
   set conversation(id) {
-    this.#drafts.remove(this.#draftName);
+    if (this.#kept !== "") this.#drafts.remove(this.#draftName);
     this.#conversation = id;
     this.#keepDraft();
   }
 
   // What was not taken comes back, before anything written meanwhile.
   giveBack(prompt, reason) {
-    const written = this.#box.value;
-    this.#box.value = written === "" || written === prompt ? prompt : `${prompt}\n\n${written}`;
+    this.#box.value = before(prompt, this.#box.value);
     this.#keepDraft();
     this.say(reason);
     this.#box.focus();
+  }
+
+  // The same for another conversation than the page's: it waits there as the draft.
+  leave(conversation, prompt) {
+    const name = draftName(conversation);
+    this.#drafts.set(name, before(prompt, this.#drafts.get(name) ?? ""));
   }
 
   say(problem) {
@@ -93,7 +102,7 @@ export class Composer extends EventTarget {
   }
 
   get #draftName() {
-    return `draft.${this.#conversation ?? "new"}`;
+    return draftName(this.#conversation);
   }
 
   #submit = (event) => {
@@ -140,7 +149,17 @@ export class Composer extends EventTarget {
   #keepDraft = () => {
     clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#box.value === "") this.#drafts.remove(this.#draftName);
-    else this.#drafts.set(this.#draftName, this.#box.value);
+    const written = this.#box.value;
+    if (written !== "") this.#drafts.set(this.#draftName, written);
+    else if (this.#kept !== "") this.#drafts.remove(this.#draftName); // otherwise it is another tab's
+    this.#kept = written;
   };
+}
+
+function draftName(conversation) {
+  return `draft.${conversation ?? "new"}`;
+}
+
+function before(prompt, written) {
+  return written === "" || written === prompt ? prompt : `${prompt}\n\n${written}`;
 }

@@ -28,10 +28,12 @@ export class Following {
   }
 
   // The command that asks for the whole text: what is here doesn't agree with what upstream sent. Once; then null.
+  // Until that text and its end are here it counts as open again, so that a lost connection doesn't end the asking.
   askAnew() {
     if (this.#askedAnew) return null;
     this.#askedAnew = true;
     this.#epoch = null;
+    this.state = "running";
     return this.ask();
   }
 

@@ -22,7 +22,7 @@ export async function highlight(root) {
     code.dataset.coloured = "";
     const named = languageOf(code).toLowerCase();
     const language = ALIASES[named] ?? named;
-    if (LANGUAGES.has(language) && code.textContent.length <= LONGEST) await colour(code, language);
+    if (LANGUAGES.has(language) && code.textContent.length <= LONGEST) await colour(code, language).catch(() => {});
   }
 }
 

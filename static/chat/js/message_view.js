@@ -57,11 +57,16 @@ export class MessageView extends EventTarget {
     this.#part("content").textContent = content;
   }
 
-  // Under a prompt that is not accepted yet; "" takes it away.
+  // At a prompt that is not accepted yet, or an answer that another one is asked for; "" takes it away.
   set pending(note) {
-    const pending = this.#part("pending");
+    const pending = this.#part("pending") ?? this.#addPending();
     pending.textContent = note;
     pending.hidden = note === "";
+  }
+
+  // Whether another answer may be asked for.
+  set canRetry(may) {
+    if (this.isAnswer) this.element.querySelector("[data-action=retry]").disabled = !may;
   }
 
   // Renders a text that came with the page.
@@ -86,14 +91,16 @@ export class MessageView extends EventTarget {
 
   replace(content, reasoning) {
     this.#prose.replace(content);
-    this.#reason(reasoning);
+    this.#part("reasoning-text").textContent = reasoning;
+    this.#part("reasoning").hidden = reasoning === "";
     this.#receipt.count(lengthOf(content));
   }
 
-  append(content, added, reasoning) {
-    if (added !== "") this.#prose.append(added);
-    this.#reason(reasoning);
-    this.#receipt.count(lengthOf(content));
+  // What a frame adds, and no more than that: a long answer has thousands of them.
+  append(content, reasoning) {
+    if (content !== "") this.#prose.append(content);
+    if (reasoning !== "") this.#reason(reasoning);
+    this.#receipt.countMore(lengthOf(content));
   }
 
   status(frame) {
@@ -136,10 +143,20 @@ export class MessageView extends EventTarget {
     this.#part("code").textContent = code;
   }
 
-  #reason(reasoning) {
-    if (reasoning === "") return;
+  #reason(added) {
+    const reasoning = this.#part("reasoning-text");
+    if (reasoning.firstChild === null) reasoning.append(added);
+    else reasoning.firstChild.appendData(added);
     this.#part("reasoning").hidden = false;
-    this.#part("reasoning-text").textContent = reasoning;
+  }
+
+  #addPending() {
+    const pending = document.createElement("p");
+    pending.className = "message__pending";
+    pending.dataset.part = "pending";
+    pending.role = "status";
+    this.#part("failure").after(pending);
+    return pending;
   }
 
   #retry = () => {

@@ -8,47 +8,60 @@ export class Outbox {
   #storage;
   #tab;
   #now;
+  #held;
 
   constructor(storage, tab, now = Date.now) {
     this.#storage = storage;
     this.#tab = tab;
     this.#now = now;
+    const own = this.#stored().filter((entry) => entry.tab === tab);
+    this.#held = new Map(own.map((entry) => [entry.command.key, entry]));
   }
 
   // Keeps `command`, which has a key.
   add(command) {
     const entry = { command, tab: this.#tab, at: this.#now() };
     this.#storage.set(START + command.key, JSON.stringify(entry));
+    this.#held.set(command.key, entry);
     return entry;
   }
 
+  // A tab's own stays known to it when another one sent it too and was faster to remove it.
   get(key) {
-    return read(this.#storage.get(START + key));
+    return read(this.#storage.get(START + key)) ?? this.#held.get(key) ?? null;
   }
 
-  // Forgets it, and gives it back; null when it isn't there (another tab was faster, or the key isn't ours).
+  // Forgets it, and gives it back; null when the key isn't known.
   remove(key) {
     const entry = this.get(key);
     this.#storage.remove(START + key);
+    this.#held.delete(key);
     return entry;
   }
 
   // What this tab wrote, also before it was loaded again; oldest first.
   mine() {
-    return this.#all().filter((entry) => entry.tab === this.#tab);
+    return [...this.#held.values()];
   }
 
   // What is to be sent after a reconnect: one's own, and what tabs left behind that seem to be gone.
   due() {
     const before = this.#now() - FOREIGN_AFTER_MS;
-    return this.#all().filter((entry) => entry.tab === this.#tab || entry.at < before);
+    const foreign = this.#stored().filter((entry) => !this.isMine(entry) && entry.at < before);
+    return [...this.mine(), ...foreign];
   }
 
   isMine(entry) {
-    return entry.tab === this.#tab;
+    return this.#held.has(entry.command.key);
   }
 
-  #all() {
+  // The command that asks for another answer than `message` and is on its way, from whichever tab; null without one.
+  regenerateOf(message) {
+    const found = this.#stored().find(({ command }) => command.type === "regenerate" && command.message === message);
+    return found?.command ?? null;
+  }
+
+  #stored() {
     const entries = this.#storage.names(START).map((name) => read(this.#storage.get(name)));
     return entries.filter((entry) => entry !== null).sort((one, other) => one.at - other.at);
   }

@@ -38,6 +38,11 @@ export class Receipt {
     this.#characters = characters;
   }
 
+  // And so many more.
+  countMore(characters) {
+    this.#characters += characters;
+  }
+
   // The end: what `finished` says, in the same row.
   freeze({ usage, timing, finish_reason: reason, state }) {
     this.stop();

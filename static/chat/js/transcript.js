@@ -32,6 +32,11 @@ export class Transcript extends EventTarget {
     return this.#views.length === 0;
   }
 
+  // Whether another answer may be asked for.
+  set canRetry(may) {
+    for (const view of this.#views) view.canRetry = may;
+  }
+
   byId(id) {
     return this.#views.find((view) => view.id === id) ?? null;
   }

@@ -1,0 +1,118 @@
+// What stands around a Chat in these tests: a socket that keeps what is sent, and a page without elements.
+
+export class FakeSocket extends EventTarget {
+  sent = [];
+  ready = false;
+
+  send(command) {
+    if (this.ready) this.sent.push(command);
+    return this.ready;
+  }
+
+  hello() {
+    this.ready = true;
+    this.#say("hello", { user: { id: 1 } });
+  }
+
+  away() {
+    this.ready = false;
+  }
+
+  hear(frame) {
+    this.#say("frame", frame);
+  }
+
+  // What was sent of this type.
+  of(type) {
+    return this.sent.filter((command) => command.type === type);
+  }
+
+  #say(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+export class FakeView {
+  pending = "";
+  calls = [];
+  element = { dataset: {} };
+
+  constructor(fields) {
+    Object.assign(this, { isAnswer: false, isOpen: false }, fields);
+  }
+
+  status() {}
+
+  append(...added) {
+    this.calls.push(["append", ...added]);
+  }
+
+  replace(...whole) {
+    this.calls.push(["replace", ...whole]);
+  }
+
+  finish({ state }) {
+    this.isOpen = false;
+    return state;
+  }
+}
+
+export class FakeTranscript extends EventTarget {
+  views = [];
+  canRetry = true;
+
+  get openAnswers() {
+    return this.views.filter((view) => view.isOpen);
+  }
+
+  byId(id) {
+    return this.views.find((view) => view.id === id) ?? null;
+  }
+
+  byGeneration(generation) {
+    return this.views.find((view) => view.generation === generation) ?? null;
+  }
+
+  addPrompt(key, prompt) {
+    return this.add({ id: key, prompt });
+  }
+
+  addAnswer(id, generation) {
+    return this.add({ id, generation, isAnswer: true, isOpen: true });
+  }
+
+  add(fields) {
+    this.views.push(new FakeView(fields));
+    return this.views.at(-1);
+  }
+
+  removeFrom(view) {
+    this.views.splice(this.views.indexOf(view));
+  }
+}
+
+export class FakeComposer extends EventTarget {
+  model = null;
+  modelLabel = "fake";
+  calls = [];
+
+  setBusy(isBusy) {
+    this.isBusy = isBusy;
+  }
+
+  giveBack(prompt, reason) {
+    this.calls.push(["giveBack", prompt, reason]);
+  }
+
+  leave(conversation, prompt) {
+    this.calls.push(["leave", conversation, prompt]);
+  }
+
+  say(problem) {
+    this.calls.push(["say", problem]);
+  }
+
+  send(prompt) {
+    this.dispatchEvent(new CustomEvent("send", { detail: { text: prompt, model: null } }));
+  }
+}
