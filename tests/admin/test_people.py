@@ -111,7 +111,7 @@ def test_the_list_asks_the_database_the_same_number_of_times_for_many(browse, dj
 
 
 def test_who_may_not_see_usage_reads_no_numbers(client, staff):
-    staff = get_user_model().objects.create_user("staff", password=PASSWORD, is_staff=True)
+    staff = get_user_model().objects.create_user("staff-2", password=PASSWORD, is_staff=True)
     staff.user_permissions.add(Permission.objects.get(codename="view_user"))
     client.force_login(staff)
     page = client.get(LIST).content.decode()

@@ -116,7 +116,7 @@ def test_a_record_stays_readable_when_what_it_tells_of_is_gone(browse, rows):
 
 
 def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
-    staff = get_user_model().objects.create_user("staff", password="the right password", is_staff=True)
+    staff = get_user_model().objects.create_user("staff-2", password="the right password", is_staff=True)
     staff.user_permissions.set(Permission.objects.filter(codename__in=["view_usagerecord"]))
     client.force_login(staff)
     for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
@@ -126,7 +126,7 @@ def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
 
 
 def test_the_title_of_a_conversation_needs_the_permission_for_conversations(client, rows):
-    staff = get_user_model().objects.create_user("staff", password="the right password", is_staff=True)
+    staff = get_user_model().objects.create_user("staff-2", password="the right password", is_staff=True)
     staff.user_permissions.add(Permission.objects.get(codename="view_generation"))
     client.force_login(staff)
     page = client.get(f"/admin/chat/generation/{rows['generation'].pk}/change/").content.decode()
