@@ -225,6 +225,8 @@ async def test_every_answer_carries_the_headers_that_protect_it(portal: Portal):
         assert answer_.headers["x-content-type-options"] == "nosniff", path
         if path != static:
             assert "no-store" in answer_.headers["cache-control"], path
+        if path.startswith(("/chat", "/admin", "/no")):
+            assert answer_.headers["x-dns-prefetch-control"] == "off", path
     assert "immutable" in client.get(static).headers["cache-control"]
     assert client.post("/healthz").status_code == 405
     cookies = httpx.get(f"{portal.url}/accounts/login/").headers.get_list("set-cookie")
