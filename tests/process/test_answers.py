@@ -147,6 +147,7 @@ async def test_the_recorded_gilas_stream_is_counted_and_timed_as_the_upstream_sa
         assert (row["content"], row["completion_tokens"], row["deltas"]) == (text(name), 299, 299)
         request = upstream.requests[-1]
         assert request.body["messages"] == [{"role": "user", "content": COUNT_PROMPT}]
+        await asyncio.to_thread(upstream.wait_for, lambda request=request: request.ended_at or request.closed_at)
         first_sent = request.sends[2][0] - request.received_at  # after the headers and the role chunk
         last_sent = request.sends[-1][0] - request.received_at
         timing = finished["timing"]

@@ -168,6 +168,7 @@ async def test_the_probe_hears_the_moments_in_their_order(upstream: Upstream):
     outcome = await asking
     (started,), (sent,) = outcome.calls.started, outcome.calls.sent
     assert started <= sent <= outcome.calls.received[0]
+    await asyncio.to_thread(upstream.wait_for, lambda: request.sends)  # they are reported in batches
     assert started <= request.received_at <= request.sends[0][0] <= outcome.calls.received[0]
 
 
