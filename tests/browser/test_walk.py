@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Watch
 from tests.portal import Portal
 from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, error
+from tests.upstream.script import Fin, Gate, answer, error, stream
 
 ADDRESS = re.compile(r"/chat/[0-9a-f-]{36}/$")
 
@@ -234,3 +234,19 @@ def test_answers_in_two_conversations_run_at_once(page: Page, portal: Portal, up
     page.goto(one)
     in_state(answers(page).first, "completed")
     expect(content(answers(page).first)).to_have_text("first done")
+
+
+def test_what_went_wrong_is_in_sight_at_once(page: Page, portal: Portal, upstream: Upstream) -> None:
+    page.set_viewport_size({"width": 360, "height": 640})
+    log_in(page, portal)
+    cut = (*stream("Half of an answer", whole=False), Fin())
+    upstream.play("fake", answer(*["A line of an answer.\n\n"] * 30), cut)
+    ask(page, "At length")
+    in_state(answers(page).first, "completed")
+    ask(page, "And again?")
+    retry = answers(page).nth(1).locator("[data-action=retry]")
+    expect(retry).to_be_visible()
+    expect(retry).to_be_in_viewport(ratio=1)
+    button, composer = retry.bounding_box(), page.locator("[data-part=composer]").bounding_box()
+    assert button and composer
+    assert button["y"] + button["height"] <= composer["y"]

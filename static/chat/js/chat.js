@@ -277,6 +277,7 @@ export class Chat {
     this.#stopping.delete(following.generation);
     if (view !== null) this.#parts.announcer.textContent = view.finish(frame);
     this.#refresh();
+    this.#place.keep(); // the receipt, and what went wrong, stand below the text
     if (await agrees(following.text, frame)) {
       this.#followings.delete(following.generation);
       return;
