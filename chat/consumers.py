@@ -20,7 +20,9 @@ from django.utils import translation
 
 from chat import protocol
 from chat.access import language_of, session_key, user_of_session
-from chat.generation.runner import NotFound, Runner
+from chat.generation import news
+from chat.generation.conversations import NotFound
+from chat.generation.runner import Runner
 from chat.messages import sentence
 from chat.models import LanguageModel
 from chat.protocol import CloseCode, ProtocolError
@@ -28,6 +30,7 @@ from chat.protocol import CloseCode, ProtocolError
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 15.0
+NEWS_SECONDS = 1.0
 BAD_COMMANDS, BAD_SECONDS = 20, 10.0
 
 
@@ -42,6 +45,7 @@ class ChatConsumer(AsyncConsumer):
         self.user: dict[str, Any] | None = None
         self.closed = False
         self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.news: news.Watch | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
         self.allowance = 2.0 * settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
@@ -54,6 +58,8 @@ class ChatConsumer(AsyncConsumer):
         finally:
             if self.user is not None:
                 self.sockets[self.user["id"]] -= 1
+            if self.news is not None:
+                self.runner.conversations.news.close(self.news)
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -98,7 +104,7 @@ class ChatConsumer(AsyncConsumer):
                 models=await self.runner.read(_choices),
             )
         )
-        self.own(self.watch())
+        self.own(self.watch_session())
 
     async def receive(self, message: dict[str, Any]) -> None:
         """Read one command and start what it asks for; nothing here waits for an answer to be written."""
@@ -121,6 +127,8 @@ class ChatConsumer(AsyncConsumer):
                 self.follow(generation, epoch, after)
             case protocol.Unfollow(generation):
                 self.unfollow(generation)
+            case protocol.Watch(conversation):
+                await self.watch(conversation)  # in order: the last one holds
             case protocol.Stop(generation):
                 self.own(self.stop(generation))
             case protocol.Heartbeat():
@@ -161,7 +169,7 @@ class ChatConsumer(AsyncConsumer):
     async def send_prompt(self, command: protocol.Send | protocol.Regenerate) -> None:
         """Accepted or refused; what is accepted is followed from here."""
         try:
-            answer = await self.runner.send(self.user_id, command)
+            answer = await self.runner.send(self.user_id, command, self.news)
         except Exception:
             logger.exception("a prompt was neither accepted nor refused")
             await self.emit(protocol.Error("internal", ref=str(command.key)))
@@ -211,12 +219,41 @@ class ChatConsumer(AsyncConsumer):
             if self.followings.get(generation) is asyncio.current_task():
                 del self.followings[generation]
 
+    async def watch(self, conversation: uuid.UUID | None) -> None:
+        """From the first watch on the tab hears of its user's conversations."""
+        if self.news is None:
+            self.news = self.runner.conversations.news.open(self.user_id)
+            self.own(self.send_news(self.news))
+        try:
+            await self.runner.conversations.watch(self.news, conversation)
+        except NotFound:
+            await self.emit(protocol.Error("not_found"))
+        except DatabaseError:
+            logger.exception("a conversation can't be watched now")
+            await self.emit(protocol.Error("internal"))
+
+    async def send_news(self, watch: news.Watch) -> None:
+        """Tell what has changed as soon as the socket can take it."""
+        room = self.scope.get("portal.room", _always)
+        while not self.closed:
+            try:
+                await watch.wait()
+                await room()
+                for frame in await self.runner.conversations.told(watch):
+                    await self.emit(frame)
+                    await room()
+            except (TimeoutError, news.TooMuchNews):
+                await self.give_up()
+            except DatabaseError:
+                logger.exception("news wait for the database")
+                await asyncio.sleep(NEWS_SECONDS)
+
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
         heads = {str(one): head for one in self.followings if (head := self.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads))
 
-    async def watch(self) -> None:
+    async def watch_session(self) -> None:
         """Every 15 s: is the session still good, and a heartbeat. When the portal is about to end: say so, once."""
         while not self.closed:
             try:

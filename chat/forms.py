@@ -1,14 +1,29 @@
-"""The forms of the portal's own pages: logging in and changing one's password."""
+"""The forms of the portal's own pages: logging in, changing one's password, and what is kept of a conversation."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import forms
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import ValidationError
+from django.forms import BooleanField, CharField, Field, Form
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from chat.options import OPTIONS
 
-class LoginForm(forms.AuthenticationForm):
+if TYPE_CHECKING:
+    from chat.models import Conversation
+
+SYSTEM_PROMPT_CHARACTERS = 32_000
+
+_TOO_LONG = {"max_length": _("This text has %(show_value)d characters; at most %(limit_value)d can be kept.")}
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
+
+
+class LoginForm(AuthenticationForm):
     """Name and password. An unknown name, a wrong password and an inactive user read the same."""
 
     error_messages = {
@@ -28,7 +43,7 @@ class LoginForm(forms.AuthenticationForm):
         return str(self.error_messages["invalid_login"]) if self.errors else ""
 
 
-class ChangePasswordForm(forms.PasswordChangeForm):
+class ChangePasswordForm(PasswordChangeForm):
     """The old password and twice the new one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,3 +54,85 @@ class ChangePasswordForm(forms.PasswordChangeForm):
 def _dress(form: Any) -> None:
     for field in form.fields.values():
         field.widget.attrs["class"] = "input"
+
+
+class OptionField(Field):
+    """One of chat.options, which alone decides what is right. Empty takes the option away.
+
+    read      makes the option of the written text; raises ValueError
+    sentence  says what may be written, whatever was wrong
+    """
+
+    def __init__(self, name: str, read: Callable[[str], Any], sentence: str | Promise) -> None:
+        super().__init__(required=False)
+        self.name = name
+        self.read = read
+        self.sentence = sentence
+
+    def to_python(self, value: str | None) -> Any:
+        if value is None or not value.strip():
+            return None
+        try:
+            option = self.read(value)
+        except ValueError:
+            option = None
+        if not OPTIONS[self.name](option):
+            raise ValidationError(self.sentence)  # type: ignore[arg-type]
+        return option
+
+
+def read_stop(text: str) -> list[str]:
+    r"""One text a line, blank ones left out; `\n`, `\r`, `\t` and `\\` stand for what a line cannot hold."""
+    if "\0" in text:
+        raise ValueError("PostgreSQL keeps no zero character")
+    lines = re.split(r"\r\n|\r|\n", text)
+    return [re.sub(r"\\([nrt\\])", lambda found: _ESCAPES[found[1]], line) for line in lines if line.strip()]
+
+
+class DetailsForm(Form):
+    """What is kept of a conversation beside its messages. Only the fields that were sent are changed."""
+
+    title = CharField(max_length=200, required=False, error_messages=_TOO_LONG)
+    pinned = BooleanField(required=False)
+    system_prompt = CharField(
+        max_length=SYSTEM_PROMPT_CHARACTERS, required=False, strip=False, error_messages=_TOO_LONG
+    )
+    temperature = OptionField("temperature", float, _("Write a number from 0 to 2, or leave it empty."))
+    max_tokens = OptionField("max_tokens", int, _("Write a whole number from 1 to 10,000,000, or leave it empty."))
+    stop = OptionField("stop", read_stop, _("At most four texts, one a line, each of at most 200 characters."))
+    seed = OptionField(
+        "seed", int, _("Write a whole number of at most 9,007,199,254,740,992 on either side of 0, or leave it empty.")
+    )
+
+    def clean_title(self) -> str:
+        """One line, and something in it."""
+        title = " ".join(self.cleaned_data["title"].split())
+        if "title" in self.data and not title:
+            raise ValidationError(_("Write a title."))
+        return title
+
+    def clean_system_prompt(self) -> str:
+        """As it was written; one of blanks alone would be sent for nothing."""
+        text: str = self.cleaned_data["system_prompt"].replace("\r\n", "\n")
+        return text if text.strip() else ""
+
+    def changes(self) -> dict[str, Any]:
+        """The new values of the fields that were sent; those of the options stand in `options`, None takes one away."""
+        given = {name: self.cleaned_data[name] for name in self.fields if name in self.data}
+        options = {name: given.pop(name) for name in OPTIONS if name in given}
+        return given | {"options": options} if options else given
+
+
+def details(conversation: Conversation) -> dict[str, Any]:
+    """The same fields as the page reads them: options that are not set are None, `stop` is a list."""
+    options = conversation.options
+    stop = options.get("stop") or []
+    return {
+        "title": conversation.title,
+        "pinned": conversation.pinned,
+        "system_prompt": conversation.system_prompt,
+        "temperature": options.get("temperature"),
+        "max_tokens": options.get("max_tokens"),
+        "stop": [stop] if isinstance(stop, str) else stop,
+        "seed": options.get("seed"),
+    }

@@ -11,7 +11,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
+
+from chat.options import OPTIONS, is_encodable
 
 PROTOCOL = 1
 FRAME_BYTES = 1024 * 1024
@@ -104,6 +106,14 @@ class Unfollow:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """Tell me what changes: in the list of conversations, and in `conversation` new messages; None = only the list."""
+
+    type: ClassVar[str] = "watch"
+    conversation: uuid.UUID | None
+
+
+@dataclass(frozen=True)
 class Stop:
     """End the answer."""
 
@@ -118,8 +128,8 @@ class Heartbeat:
     type: ClassVar[str] = "hb"
 
 
-Command = Send | Regenerate | Follow | Unfollow | Stop | Heartbeat
-COMMANDS: dict[str, type[Any]] = {c.type: c for c in (Send, Regenerate, Follow, Unfollow, Stop, Heartbeat)}
+Command = Send | Regenerate | Follow | Unfollow | Watch | Stop | Heartbeat
+COMMANDS: dict[str, type[Any]] = {command_class.type: command_class for command_class in get_args(Command)}
 
 
 def parse(text: str) -> Command:
@@ -169,7 +179,7 @@ def _ref(data: Mapping[str, Any]) -> str | None:
     """The command's key, else its generation, else None; only what may be an id, so that nothing long comes back."""
     for name in ("key", "generation"):
         value = data.get(name)
-        if isinstance(value, str) and len(value) <= 36 and _is_encodable(value):
+        if isinstance(value, str) and len(value) <= 36 and is_encodable(value):
             return value
     return None
 
@@ -202,37 +212,6 @@ def _read_options(value: Any) -> dict[str, Any]:
             raise ValueError(name)
     return value
 
-
-def _between(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is refused before
-
-
-def _whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _stop_texts(value: Any) -> bool:
-    texts = [value] if isinstance(value, str) else value
-    return (
-        isinstance(texts, list)
-        and 0 < len(texts) <= 4
-        and all(isinstance(one, str) and 0 < len(one) <= 200 and _is_encodable(one) for one in texts)
-    )
-
-
-def _is_encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-OPTIONS: dict[str, Callable[[Any], bool]] = {
-    "temperature": _between(0, 2),
-    "top_p": _between(0, 1),
-    "max_tokens": _whole(1, 10_000_000),
-    "stop": _stop_texts,
-    "seed": _whole(-(2**53), 2**53),
-    "frequency_penalty": _between(-2, 2),
-    "presence_penalty": _between(-2, 2),
-}
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "uuid.UUID": _read_uuid,
@@ -313,7 +292,11 @@ class Delta:
 
 @dataclass(frozen=True)
 class Status:
-    """Where it stands. `turns_left_out`: so many of the oldest turns did not fit into the context window."""
+    """Where it stands. `turns_left_out`: so many of the oldest turns did not fit into the context window.
+
+    `elapsed_ms`: since it was queued, since the request of this attempt was sent, or since the wait for the next one
+    began; `ttft_ms`: as in `finished`, from the first delta on.
+    """
 
     type: ClassVar[str] = "status"
     generation: str
@@ -323,6 +306,8 @@ class Status:
     wait_ms: int = ABSENT
     position: int = ABSENT
     turns_left_out: int = ABSENT
+    elapsed_ms: int = ABSENT
+    ttft_ms: int = ABSENT
 
 
 @dataclass(frozen=True)
@@ -341,6 +326,24 @@ class Finished:
     code: str | None = None
     message: str = ABSENT
     parameters: Mapping[str, Any] = field(default_factory=dict, metadata={"sent": False})
+
+
+@dataclass(frozen=True)
+class MessageAdded:
+    """A new message of the watched conversation; a running answer's text comes by following its `generation`."""
+
+    type: ClassVar[str] = "message"
+    conversation: str
+    message: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ConversationChanged:
+    """A conversation as the list shows it; of a deleted one only the id stands there."""
+
+    type: ClassVar[str] = "conversation"
+    conversation: dict[str, Any]
+    deleted: bool
 
 
 @dataclass(frozen=True)
@@ -378,11 +381,22 @@ class Error:
     ref: str | None = None
 
 
-Frame = Hello | Accepted | Refused | Snapshot | Delta | Status | Finished | HeartbeatReply | Restart | Bye | Error
-FRAMES: dict[str, type[Any]] = {
-    f.type: f
-    for f in (Hello, Accepted, Refused, Snapshot, Delta, Status, Finished, HeartbeatReply, Restart, Bye, Error)
-}
+Frame = (
+    Hello
+    | Accepted
+    | Refused
+    | Snapshot
+    | Delta
+    | Status
+    | Finished
+    | MessageAdded
+    | ConversationChanged
+    | HeartbeatReply
+    | Restart
+    | Bye
+    | Error
+)
+FRAMES: dict[str, type[Any]] = {frame_class.type: frame_class for frame_class in get_args(Frame)}
 
 
 def encode(frame: Frame) -> str:

@@ -150,6 +150,12 @@ class Portal:
         finally:
             connection.close()
 
+    def execute(self, sql: str, *values: Any) -> None:
+        """Change the database beside the portal."""
+        with sqlite3.connect(self.data / "chatsite.sqlite3", timeout=10) as connection:
+            connection.execute(sql, values)
+        connection.close()
+
     def generation(self, generation: str) -> dict[str, Any]:
         """A generation with its answer and its usage record, as stored."""
         rows = self.rows(
@@ -217,6 +223,12 @@ class Portal:
             )
             assert answer.status_code == 302, answer.text
         return int(self.rows("select id from auth_user where username = ?", name)[0]["id"])
+
+    def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+        """What the page's own script posts."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/chat/").text)
+        assert token
+        return client.post(path, data=fields, headers={"X-CSRFToken": token[1], "Referer": f"{self.url}/chat/"})
 
     async def connect(self, client: httpx.Client | None = None, **headers: str) -> Socket:
         """A socket of a logged-in client, after its hello."""

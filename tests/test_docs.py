@@ -220,6 +220,18 @@ async def test_a_running_portal_sends_what_is_documented_and_nothing_else(portal
         await socket.next("refused")
         await socket.command("dance")
         await socket.next("error")
+        other = await portal.connect()
+        await socket.command("watch", conversation=None)
+        await socket.command("stop", generation=str(uuid.uuid4()))
+        await socket.next("error")
+        await other.ask("and now?", accepted["conversation"])
+        await socket.next("conversation")
+        await socket.command("watch", conversation=accepted["conversation"])
+        await socket.command("stop", generation=str(uuid.uuid4()))
+        await socket.next("error")
+        await other.ask("and then?", accepted["conversation"])
+        await socket.next("message")
+        await other.close()
     finally:
         await socket.close()
 

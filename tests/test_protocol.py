@@ -92,7 +92,9 @@ def test_a_well_formed_command_is_read(command, expected):
         (json.dumps({"type": "follow", "generation": ID, "after": 1.5}), "invalid_command", ID),
         (json.dumps({"type": "follow", "generation": ID, "after": True}), "invalid_command", ID),
         (json.dumps({"type": "stop"}), "invalid_command", None),
-        (json.dumps({"type": "watch", "conversation": None}), "invalid_command", None),
+        (json.dumps({"type": "watch"}), "invalid_command", None),
+        (json.dumps({"type": "watch", "conversation": "here"}), "invalid_command", None),
+        (json.dumps({"type": "continue", "key": ID, "message": ID}), "invalid_command", ID),
         (json.dumps({"type": "edit", "key": ID, "message": ID, "text": "x"}), "invalid_command", ID),
     ],
 )

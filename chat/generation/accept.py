@@ -114,13 +114,16 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
             raise Refusal("not_found")
         conversation = found
         parent = _parent_id(conversation, command.parent)
+        if not conversation.title:  # made for its options, before anything was said
+            conversation.title = title_from(command.text)
+            conversation.save(update_fields=["title"])
     return Message.objects.create(
         conversation=conversation, parent_id=parent, role=Message.Role.USER, content=command.text
     )
 
 
 def _parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID | None:
-    """The answer that the prompt follows: the chosen one, else the end of the newest branch."""
+    """The answer that the prompt follows: the chosen one, else the newest message."""
     if chosen is None:
         return conversation.newest_leaf_id()
     if not conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).exists():

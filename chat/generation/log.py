@@ -8,11 +8,13 @@ All methods run on the event loop; none of them awaits, so a snapshot and the pl
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chat.protocol import DELTA_BYTES, Delta, Finished, Frame, Snapshot, Status
+from chat.timing import Clock
 
 PIECE_CHARACTERS = DELTA_BYTES // 4
 """So many characters fit into a frame's 64 KiB however they are encoded. An upstream delta that doesn't fit is stored
@@ -35,10 +37,20 @@ class Unsaved:
 class Log:
     """The text of one generation as it comes, and where it stands."""
 
-    def __init__(self, generation: uuid.UUID, owner_id: int, epoch: str) -> None:
+    def __init__(
+        self,
+        generation: uuid.UUID,
+        owner_id: int,
+        epoch: str,
+        conversation: uuid.UUID | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.generation = generation
         self.owner_id = owner_id
         self.epoch = epoch
+        self.conversation = conversation
+        self._clock = clock
+        self._began = clock()
         self.saved = 0
         self.closing = False
         """Set when the end is on its way to the writer: from then on no checkpoint may follow it."""
@@ -89,6 +101,13 @@ class Log:
             self.status = status
             self._status_version += 1
             self._wake()
+
+    def restart_clock(self) -> None:
+        """From here on `elapsed_ms` counts: the request was sent, or the wait for the next attempt began."""
+        self._began = self._clock()
+
+    def _status_now(self) -> Status:
+        return replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
 
     def end(self, finished: Finished) -> None:
         """Nothing comes after this; called once, when the end is stored."""
@@ -144,7 +163,7 @@ class Log:
             while True:
                 if self.final is None and told != self._status_version:
                     told = self._status_version
-                    yield self.status
+                    yield self._status_now()
                 elif self.seq > place:
                     delta = self.since(place)
                     place = delta.seq

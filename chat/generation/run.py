@@ -66,6 +66,9 @@ class House(Protocol):
     def checkpoint_soon(self) -> None:
         """Store what there is without waiting for the next round."""
 
+    def tell_begun(self, log: Log) -> None:
+        """It isn't queued any more."""
+
 
 class Run:
     """Writes one answer. `stop_requested` tells why its task is cancelled: by its owner, or because the portal ends."""
@@ -141,9 +144,11 @@ class Run:
         )
 
     async def _answer(self) -> None:
+        self.log.restart_clock()
         self._tell("connecting")
         if not await persistently(self._house.write, lambda: store.begin(self.log.generation)):
             raise Gone
+        self._house.tell_begun(self.log)
         try:
             self._inputs = await self._house.read(store.inputs, self.log.generation)
         except store.Unusable:
@@ -177,6 +182,7 @@ class Run:
                 if wait is None or self._tries > inputs.max_retries:
                     raise
                 logger.info("generation %s: %s, again in %.2f s", self.log.generation, error.code, wait)
+                self.log.restart_clock()
                 self._tell("retrying", attempt=self._tries + 1, wait_ms=round(wait * 1000))
                 await asyncio.sleep(wait)
                 self._tell("connecting", attempt=self._tries + 1)
@@ -197,6 +203,7 @@ class Run:
         """The request is handed to the HTTP client."""
         self._started, self._sent = True, False
         self.watch.started()
+        self.log.restart_clock()
 
     def sent(self) -> None:
         """The whole request has left."""
@@ -238,11 +245,12 @@ class Run:
                 reasoning = _cut(reasoning, room)
                 text = _cut(text, room - len(reasoning.encode()))
         if text or reasoning:
-            if self._first_words:
-                self._first_words = False
-                self._tell("writing")
             for _ in range(self.log.append(text, reasoning)):
                 self.watch.delta()
+            if self._first_words:
+                self._first_words = False
+                ttft_ms = self.watch.timing().ttft_ms
+                self._tell("writing", **({} if ttft_ms is None else {"ttft_ms": ttft_ms}))
         if is_full:
             raise ProviderError("answer_too_long", permanent=True, reason=f"{SNAPSHOT_BYTES // 1024} KiB")
 

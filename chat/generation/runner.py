@@ -20,8 +20,10 @@ from django.db import DatabaseError
 from chat import providers
 from chat.generation import store
 from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
+from chat.generation.conversations import Conversations, NotFound
 from chat.generation.failpoint import reach
 from chat.generation.log import Log
+from chat.generation.news import Watch
 from chat.generation.queue import Entry, Queue
 from chat.generation.run import Run, store_end
 from chat.generation.writer import Readers, Writer
@@ -43,10 +45,6 @@ FOLLOW_TRIES = 100
 CLOSE_SECONDS = 1.5
 
 
-class NotFound(Exception):
-    """No such generation, or another user's."""
-
-
 def _warm_up() -> None:
     """What the first answer would have to wait for otherwise, on the event loop or at its end."""
     providers.load_backend()
@@ -64,6 +62,7 @@ class Runner:
         self._hurry = asyncio.Event()
         self._writer = Writer()
         self._readers = Readers()
+        self.conversations = Conversations(self._writer, self._readers)
         self._queue = Queue(settings.PORTAL_USER_RUNNING)
         self._logs: dict[uuid.UUID, Log] = {}
         self._runs: dict[uuid.UUID, tuple[Run, asyncio.Task[None]]] = {}
@@ -157,6 +156,11 @@ class Runner:
         """Store what there is without waiting for the next round."""
         self._checkpoint_now.set()
 
+    def tell_begun(self, log: Log) -> None:
+        """It isn't queued any more: the list of conversations shows that."""
+        if log.conversation is not None:
+            self.conversations.news.tell(log.owner_id, log.conversation)
+
     def _remember(self, provider: int, field: str) -> None:
         """Upstream refused a field of the request: don't send it again."""
         change = {"asks_usage": False} if field == "stream_options" else {"max_tokens_field": "max_completion_tokens"}
@@ -171,15 +175,15 @@ class Runner:
 
     # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, user_id: int, command: Send | Regenerate) -> Accepted | Refused:
-        """Store a prompt and queue its answer; the answer to the command.
+    async def send(self, user_id: int, command: Send | Regenerate, by: Watch | None = None) -> Accepted | Refused:
+        """Store a prompt and queue its answer; the answer to the command. `by`: the watch of the tab that sends it.
 
         The work goes on when the caller is cancelled: a prompt that is committed is answered.
         """
         key = str(command.key)
         if self.draining.is_set():
             return Refused(key, "server_restarting")
-        task = self._own(self._accept(user_id, command), "accept")
+        task = self._own(self._accept(user_id, command, by), "accept")
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 admitted = await asyncio.shield(task)
@@ -199,7 +203,7 @@ class Runner:
             admitted.duplicate,
         )
 
-    async def _accept(self, user_id: int, command: Send | Regenerate) -> Admitted | Refused:
+    async def _accept(self, user_id: int, command: Send | Regenerate, by: Watch | None) -> Admitted | Refused:
         key = str(command.key)
         try:
             admitted = await self._writer.write(lambda: accept(user_id, command))
@@ -213,11 +217,13 @@ class Runner:
         reach("after_accept_commit")
         if not admitted.duplicate:
             self._enqueue(user_id, admitted)
+            added = (admitted.user_message, admitted.assistant_message)
+            self.conversations.news.tell(user_id, admitted.conversation, added, by)
         return admitted
 
     def _enqueue(self, user_id: int, admitted: Admitted) -> None:
         """Give it a log and a place in the queue; it may start at once."""
-        log = Log(admitted.generation, user_id, self.boot)
+        log = Log(admitted.generation, user_id, self.boot, admitted.conversation, self.clock)
         self._logs[admitted.generation] = log
         self._queue.add(Entry(user_id, admitted, self.clock() + QUEUE_SECONDS))
         self._start_what_may()
@@ -244,6 +250,8 @@ class Runner:
 
     async def _finish(self, log: Log, end: store.End) -> None:
         log.closing = True
+        news = self.conversations.news
+        end = replace(end, seen=news.is_watched(log.owner_id, log.conversation))
         try:
             await store_end(self._writer.write, end)
         except Exception:
@@ -254,6 +262,8 @@ class Runner:
             except Exception:
                 logger.exception("not even the text of generation %s can be stored", log.generation)
         log.end(store.finished_frame(end))
+        if log.conversation is not None:
+            news.tell(log.owner_id, log.conversation)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self._logs.pop, log.generation, None)
 
     async def _look_after(self) -> None:
@@ -263,6 +273,7 @@ class Runner:
             for entry in self._queue.overdue(self.clock()):
                 self._end_queued(entry, State.FAILED, "queue_timeout")
             try:
+                await self.conversations.purge()
                 for generation in await self._readers.read(store.missing, list(self._runs)):
                     self._let_go(generation)
             except Exception:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from chat import prompt, tokens
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
-from chat.models import Generation, Message, Segment, State, UsageRecord
+from chat.models import Conversation, Generation, Message, Segment, State, UsageRecord
 from chat.protocol import Finished, Snapshot
 from chat.providers.base import CompletionRequest, Endpoint
 from chat.timing import Timing, speeds
@@ -96,6 +96,8 @@ class End:
     response_model: str = ""
     upstream_request_id: str = ""
     turns_left_out: int = 0
+    seen: bool = False
+    """Whether a tab had the conversation open when it ended."""
 
 
 def begin(generation: uuid.UUID) -> bool:
@@ -243,10 +245,12 @@ def finish(end: End) -> bool:
         deltas=end.deltas,
         turns_left_out=end.turns_left_out,
     )
+    now = timezone.now()
     if ended:
         Message.objects.filter(generation=end.generation).update(content=end.text, reasoning=end.reasoning)
         Segment.objects.filter(generation=end.generation).delete()
-    now = timezone.now()
+        if end.seen:
+            Conversation.objects.filter(messages__generation=end.generation).update(seen_at=now)
     UsageRecord.objects.unclosed().filter(pk=end.usage_record).update(
         closed_at=now,
         state=end.state,

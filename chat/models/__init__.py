@@ -1,6 +1,6 @@
 """The data: one file per noun, queries with domain names on their QuerySets."""
 
-from chat.models.conversation import Conversation, Message
+from chat.models.conversation import Conversation, Message, Tree
 from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State
 from chat.models.provider import CredentialsUnreadable, LanguageModel, Provider
 from chat.models.usage import UsageRecord
@@ -16,5 +16,6 @@ __all__ = [
     "Provider",
     "Segment",
     "State",
+    "Tree",
     "UsageRecord",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps as django_apps
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -20,16 +22,34 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     """Who may see what."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ConversationQuerySet:
-        """The conversations that `user` owns: the one answer to every question of access."""
-        return self.filter(owner_id=user.pk)
+        """The conversations that `user` owns and has not deleted: the one answer to every question of access."""
+        return self.filter(owner_id=user.pk, deleted_at=None)
 
     def owned_by(self, user_id: int) -> ConversationQuerySet:
         """The same by the user's id, for the socket's side."""
-        return self.filter(owner_id=user_id)
+        return self.filter(owner_id=user_id, deleted_at=None)
+
+    def with_state(self) -> ConversationQuerySet:
+        """With `state`, where the newest generation stands (None without one), and `unread`: it ended unseen."""
+        generation = django_apps.get_model("chat", "Generation")
+        newest = generation.objects.filter(message__conversation=models.OuterRef("pk")).order_by("-created_at", "-id")
+        return self.annotate(
+            state=models.Subquery(newest.values("state")[:1]),
+            _ended_at=models.Subquery(newest.values("finished_at")[:1]),
+            unread=models.Case(
+                models.When(_ended_at__gt=models.F("seen_at"), then=models.Value(True)),
+                default=models.Value(False),
+                output_field=models.BooleanField(),
+            ),
+        )
 
     def listed(self) -> ConversationQuerySet:
-        """As the sidebar shows them: pinned first, then the latest, without the archived ones."""
-        return self.filter(archived_at=None).order_by("-pinned", "-updated_at", "-id")
+        """As the sidebar shows them: pinned first, then the latest; without the archived ones.
+
+        The first prompt gives a conversation its title; one without is not listed yet.
+        """
+        listed = self.filter(archived_at=None).exclude(title="")
+        return listed.with_state().order_by("-pinned", "-updated_at", "-id")
 
 
 class Conversation(models.Model):
@@ -52,6 +72,10 @@ class Conversation(models.Model):
     options = models.JSONField(_("options"), default=dict, blank=True)
     pinned = models.BooleanField(_("pinned"), default=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True)
+    deleted_at = models.DateTimeField(
+        _("deleted"), null=True, blank=True, editable=False
+    )  # its row goes a moment later
+    seen_at = models.DateTimeField(_("seen"), default=timezone.now, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, db_index=True)
 
@@ -60,54 +84,80 @@ class Conversation(models.Model):
     class Meta:
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
-        indexes = [models.Index(fields=["owner", "-updated_at"], name="conversation_by_owner")]
+        indexes = [
+            models.Index(fields=["owner", "-updated_at"], name="conversation_by_owner"),
+            models.Index(
+                fields=["deleted_at"], name="conversation_deleted", condition=models.Q(deleted_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title or str(self.id)
 
-    def latest_branch(self) -> list[Message]:
-        """The messages from the first to the newest leaf: at every fork the way goes to the newest child."""
-        children: dict[uuid.UUID | None, Message] = {}
-        for message in self.messages.order_by("created_at", "id"):
-            children[message.parent_id] = message  # the newest one stays
-        branch: list[Message] = []
-        at: uuid.UUID | None = None
-        while at in children and len(branch) < len(children):
-            branch.append(children[at])
-            at = branch[-1].id
-        return branch
-
     def newest_leaf_id(self) -> uuid.UUID | None:
-        """The end of the newest branch, without reading any text; None when there is no message."""
-        newest: dict[uuid.UUID | None, uuid.UUID] = {}
-        for message_id, parent_id in self.messages.order_by("created_at", "id").values_list("id", "parent_id"):
-            newest[parent_id] = message_id
-        at: uuid.UUID | None = None
-        while at in newest:
-            at = newest.pop(at)
-        return at
+        """The newest message: what was said last is where one goes on. None when there is no message."""
+        return self.messages.order_by("-created_at", "-id").values_list("id", flat=True).first()
+
+    def tree(self) -> Tree:
+        """How its messages hang together, without their texts."""
+        return Tree(self.messages.order_by("created_at", "id").values_list("id", "parent_id"))
 
     def branch_to(self, message_id: uuid.UUID) -> list[Message]:
         """The messages from the first to `message_id`, both included; empty when it isn't in this conversation."""
-        messages = {message.id: message for message in self.messages.all()}
-        branch: list[Message] = []
+        ids = self.tree().branch_to(message_id)
+        messages = self.messages.in_bulk(ids)
+        return [messages[one] for one in ids]
+
+
+class Tree:
+    """The messages of a conversation by their ids: parents, and children in order of time. Pure."""
+
+    def __init__(self, pairs: Iterable[tuple[uuid.UUID, uuid.UUID | None]]) -> None:
+        self._parents = dict(pairs)
+        self._children: dict[uuid.UUID | None, list[uuid.UUID]] = {}
+        for message_id, parent_id in self._parents.items():
+            self._children.setdefault(parent_id, []).append(message_id)
+
+    def __contains__(self, message_id: uuid.UUID) -> bool:
+        return message_id in self._parents
+
+    def newest_leaf(self) -> uuid.UUID | None:
+        """The newest message; None without any."""
+        return next(reversed(self._parents), None)
+
+    def newest_leaf_below(self, message_id: uuid.UUID) -> uuid.UUID:
+        """The newest message of those that follow from `message_id`, or itself."""
+        below, newest = {message_id}, message_id
+        for one, parent in self._parents.items():  # in order of time, so parents come first
+            if parent in below:
+                below.add(one)
+                newest = one
+        return newest
+
+    def branch_to(self, message_id: uuid.UUID) -> list[uuid.UUID]:
+        """The way from the first message to `message_id`, both included; empty when it isn't here."""
+        branch: list[uuid.UUID] = []
         at: uuid.UUID | None = message_id
-        while at is not None and at in messages:
-            branch.append(messages.pop(at))
-            at = branch[-1].parent_id
+        while at is not None and at in self._parents and len(branch) < len(self._parents):
+            branch.append(at)
+            at = self._parents[at]
         return branch[::-1]
+
+    def versions_of(self, message_id: uuid.UUID) -> list[uuid.UUID]:
+        """It and its siblings, the oldest first."""
+        return self._children.get(self._parents[message_id], [])
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
     """Who may see what."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> MessageQuerySet:
-        """The messages of the conversations that `user` owns."""
-        return self.filter(conversation__owner_id=user.pk)
+        """The messages of the conversations that `user` owns and has not deleted."""
+        return self.filter(conversation__owner_id=user.pk, conversation__deleted_at=None)
 
     def owned_by(self, user_id: int) -> MessageQuerySet:
         """The same by the user's id, for the socket's side."""
-        return self.filter(conversation__owner_id=user_id)
+        return self.filter(conversation__owner_id=user_id, conversation__deleted_at=None)
 
 
 class Message(models.Model):

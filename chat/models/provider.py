@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils.translation import gettext_lazy as _
 
-from chat.protocol import OPTIONS
+from chat.options import OPTIONS
 from chat.providers import KINDS, BadAddress, clean_base_url
 from chat.providers.base import Endpoint, TimeLimits
 from chat.tokens import ENCODINGS

@@ -10,16 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.views.decorators.http import require_http_methods
 
 from chat.models import Conversation, LanguageModel
 from chat.protocol import TEXT_BYTES
+from chat.views.conversations import create, page_of
 from chat.views.modules import import_map
 from chat.views.policy import portal_page
 from chat.views.strings import page_strings
-from chat.views.transcript import moulds, shown_messages
-
-LISTED = 500
-"""So many conversations stand in the sidebar."""
+from chat.views.transcript import ShownBranch, moulds, shown_branch
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -32,17 +31,21 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("chat/icon.svg"))
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @portal_page
 @login_required
 def new_conversation(request: HttpRequest) -> HttpResponse:
-    """An empty page to write the first prompt on."""
-    return _chat_page(request, None)
+    """An empty page to write the first prompt on; POST makes a conversation before that."""
+    return create(request) if request.method == "POST" else _chat_page(request, None)
 
 
 @portal_page
 @login_required
 def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """One of the user's own conversations; a foreign one is as unknown as one that never was."""
+    """One of the user's own conversations; a foreign one is as unknown as one that never was.
+
+    `?message=` shows the branch of that message, else that of the newest one.
+    """
     conversation = get_object_or_404(
         Conversation.objects.visible_to(request.user).select_related("model"), pk=conversation_id
     )
@@ -52,10 +55,13 @@ def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
 def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     models = list(LanguageModel.objects.usable())
     chosen = _chosen(models, conversation)
+    listed = page_of(request.user)
+    branch = shown_branch(conversation, request.GET.get("message", "")) if conversation else ShownBranch()
     context: dict[str, Any] = {
         "conversation": conversation,
-        "conversations": Conversation.objects.visible_to(request.user).listed()[:LISTED],
-        "shown_messages": shown_messages(conversation) if conversation else [],
+        "conversations": listed.conversations,
+        "more": listed.more,
+        "shown_messages": branch.messages,
         "moulds": moulds(),
         "models": models,
         "chosen": chosen,
@@ -65,6 +71,9 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "page": {
             "user": request.user.pk,
             "conversation": str(conversation.pk) if conversation else None,
+            "message": branch.chosen,
+            "is_newest": branch.is_newest,
+            "updated_at": conversation.updated_at.isoformat() if conversation else None,
             "socket": "/ws/chat/",
             "login": reverse("login"),
             "chat": reverse("conversation-new"),

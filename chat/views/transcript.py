@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db.models import prefetch_related_objects
@@ -11,19 +11,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chat.messages import sentence
-from chat.models import Conversation, Generation, Message, State
+from chat.models import Conversation, Generation, Message, State, Tree
 from chat.views.receipt import Receipt, receipt_of
 
 
 @dataclass(frozen=True)
 class ShownMessage:
-    """One message. Of a prompt only the first five are set; with `id` '' it is the mould for the script."""
+    """One message. Of a prompt only the first seven are set; with `id` '' it is the mould for the script."""
 
     role: str
     id: str = ""
     speaker: str = ""
     content: str = ""
     created_at: datetime | None = None
+    parent: str = ""
+    versions: tuple[str, ...] = ()
+    """The ids of it and its siblings, the oldest first."""
     reasoning: str = ""
     generation: str = ""
     state: str = ""
@@ -38,42 +41,89 @@ class ShownMessage:
         """Whether a model wrote it."""
         return self.role == Message.Role.ASSISTANT
 
+    @property
+    def place(self) -> int:
+        """Which version it is, from 1; 0 for the mould."""
+        return self.versions.index(self.id) + 1 if self.id in self.versions else 0
+
+    @property
+    def previous(self) -> str:
+        """The id of the version before this one, '' for the first."""
+        return self.versions[self.place - 2] if self.place > 1 else ""
+
+    @property
+    def next(self) -> str:
+        """The id of the version after this one, '' for the last."""
+        return self.versions[self.place] if 0 < self.place < len(self.versions) else ""
+
+
+@dataclass(frozen=True)
+class ShownBranch:
+    """A way through the tree of messages. `chosen`: the message that was asked for, '' when none was."""
+
+    messages: list[ShownMessage] = field(default_factory=list)
+    chosen: str = ""
+    is_newest: bool = True
+
 
 def moulds() -> list[ShownMessage]:
     """The empty messages that the script fills: a prompt and an answer."""
     return [ShownMessage(Message.Role.USER, speaker=_("You")), ShownMessage(Message.Role.ASSISTANT, is_open=True)]
 
 
-def shown_messages(conversation: Conversation) -> list[ShownMessage]:
-    """The newest branch of `conversation`, in a fixed number of queries."""
-    branch = conversation.latest_branch()
-    # A reverse one-to-one can't be selected from latest_branch's plain list; fetched together it is 3 queries for all.
+def shown_branch(conversation: Conversation, chosen: str = "") -> ShownBranch:
+    """The branch of the message `chosen`, down to its newest answer; else that of the newest message of all.
+
+    A fixed number of queries; only the texts that are shown are read.
+    """
+    tree = conversation.tree()
+    newest = tree.newest_leaf()
+    if newest is None:
+        return ShownBranch()
+    wanted = _id_in(tree, chosen)
+    leaf = tree.newest_leaf_below(wanted) if wanted else newest
+    ids = tree.branch_to(leaf)
+    found = conversation.messages.in_bulk(ids)
+    branch = [found[one] for one in ids if one in found]
+    # A reverse one-to-one can't be selected with in_bulk's messages; fetched together it is 3 queries for all.
     prefetch_related_objects(branch, "generation__usage", "generation__model")
-    return list(_shown(branch))
+    shown = [
+        _shown(message, tuple(map(str, tree.versions_of(message.pk))))
+        for message in branch
+        if message.role != Message.Role.SYSTEM
+    ]
+    return ShownBranch(shown, str(wanted or ""), leaf == newest)
 
 
-def _shown(branch: Iterable[Message]) -> Iterable[ShownMessage]:
-    for message in branch:
-        if message.role == Message.Role.USER:
-            yield ShownMessage(message.role, str(message.id), _("You"), message.content, message.created_at)
-        elif message.role == Message.Role.ASSISTANT:
-            yield _shown_answer(message, message.current_generation)
+def _id_in(tree: Tree, text: str) -> uuid.UUID | None:
+    try:
+        wanted = uuid.UUID(text)
+    except ValueError:
+        return None
+    return wanted if wanted in tree else None
 
 
-def _shown_answer(message: Message, generation: Generation | None) -> ShownMessage:
-    if generation is None:
-        return ShownMessage(
-            message.role, str(message.id), _("Answer"), message.content, message.created_at, state=State.COMPLETED
-        )
-    usage = getattr(generation, "usage", None)
-    is_open = not generation.is_final
-    return ShownMessage(
+def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
+    generation: Generation | None = message.current_generation
+    shown = ShownMessage(
         role=message.role,
         id=str(message.id),
+        speaker=_("You") if message.role == Message.Role.USER else _("Answer"),
+        content=message.content,
+        created_at=message.created_at,
+        parent=str(message.parent_id or ""),
+        versions=versions,
+        state="" if message.role == Message.Role.USER else State.COMPLETED,
+    )
+    if generation is None:
+        return shown
+    usage = getattr(generation, "usage", None)
+    is_open = not generation.is_final
+    return replace(
+        shown,
         speaker=_speaker(generation),
         # The text of a running answer comes by the socket, with its place in the stream.
         content="" if is_open else message.content,
-        created_at=message.created_at,
         reasoning="" if is_open else message.reasoning,
         generation=str(generation.id),
         state=generation.state,

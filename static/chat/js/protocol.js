@@ -7,6 +7,7 @@ export const COMMANDS = {
   regenerate: ["key", "message", "model", "options"],
   follow: ["generation", "after", "epoch"],
   unfollow: ["generation"],
+  watch: ["conversation"],
   stop: ["generation"],
   hb: [],
 };
@@ -17,10 +18,14 @@ export const FRAMES = {
   refused: ["key", "code", "message", "retry_after_ms"],
   snapshot: ["generation", "epoch", "seq", "text", "reasoning", "state"],
   delta: ["generation", "prev", "seq", "text", "reasoning"],
-  status: ["generation", "state", "phase", "attempt", "wait_ms", "position", "turns_left_out"],
+  status: [
+    "generation", "state", "phase", "attempt", "wait_ms", "position", "turns_left_out", "elapsed_ms", "ttft_ms",
+  ],
   finished: [
     "generation", "seq", "state", "finish_reason", "usage", "timing", "length", "sha256", "code", "message",
   ],
+  message: ["conversation", "message"],
+  conversation: ["conversation", "deleted"],
   hb: ["heads"],
   restart: ["in_ms"],
   bye: ["code", "message"],

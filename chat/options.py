@@ -1,0 +1,40 @@
+"""The options that a prompt, a conversation or a model may carry, and what values they may have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def is_encodable(text: str) -> bool:
+    """Whether it can be stored and sent: half a surrogate pair can't."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _between(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is refused before
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _stop_texts(value: Any) -> bool:
+    texts = [value] if isinstance(value, str) else value
+    return (
+        isinstance(texts, list)
+        and 0 < len(texts) <= 4
+        and all(isinstance(one, str) and 0 < len(one) <= 200 and is_encodable(one) for one in texts)
+    )
+
+
+OPTIONS: dict[str, Callable[[Any], bool]] = {
+    "temperature": _between(0, 2),
+    "top_p": _between(0, 1),
+    "max_tokens": _whole(1, 10_000_000),
+    "stop": _stop_texts,
+    "seed": _whole(-(2**53), 2**53),
+    "frequency_penalty": _between(-2, 2),
+    "presence_penalty": _between(-2, 2),
+}
+"""Name → whether a value may stand for it."""
