@@ -3,6 +3,8 @@
 ./run.py test [..]  every check and every test; arguments go to pytest
 ./run.py check      linters, types, import rules, migrations, message catalogues
 ./run.py setup      only install and prepare
+./run.py shots [--all FOLDER]   the pictures in docs/pictures, or every state of the page at every size
+./run.py bench NAME [..]        a measurement, see bench/README.md
 ./run.py lock [..]  for developers: make the lock files again; arguments go to uv, such as --upgrade
 
 Needs Python 3.11 or newer on Linux or macOS and nothing else. Everything it makes lies in this folder: .venv,
@@ -55,8 +57,9 @@ def main() -> int:
     use_a_newer_python()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # subprocess.run ends its child on the way out
     command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
-    commands = {"serve": serve, "setup": setup, "check": check, "test": test, "lock": lock}
-    if command not in commands or (arguments and command not in ("test", "lock")):
+    commands = {"serve": serve, "setup": setup, "check": check, "test": test, "shots": shots, "bench": bench}
+    commands["lock"] = lock
+    if command not in commands or (arguments and command not in ("test", "shots", "bench", "lock")):
         sys.stdout.write(__doc__)
         return 0 if command in ("-h", "--help", "help") else 2
     if os.environ.get("PORTAL_DATA_DIR"):  # relative to where it was typed
@@ -125,6 +128,17 @@ def test(*arguments: str) -> int:
     return report(failed)
 
 
+def shots(*arguments: str) -> int:
+    install_for_developers()
+    return subprocess.run([PYTHON, "-m", "tests.browser.shots"] + list(arguments)).returncode
+
+
+def bench(*arguments: str) -> int:
+    """Also without a name, or with a wrong one: then it says which there are."""
+    install_for_developers()
+    return subprocess.run([PYTHON, "-m", "bench"] + list(arguments)).returncode
+
+
 def run_checks() -> "list[str]":
     """Run every check, also after one failed: a developer wants the whole list."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -182,7 +196,7 @@ def lock(*arguments: str) -> int:
 def install_for_developers() -> None:
     with only_one_at_a_time():
         install("requirements-dev.lock", "requirements.lock")
-        install_browser_libraries()
+        install_browser_libraries(for_developers=True)
         install_model(retry=False)
 
 
@@ -239,13 +253,15 @@ def pip_install(arguments: "list[str]", *more: str) -> None:
     must_run([PYTHON, "-m", "pip", "install"] + PIP_OPTIONS + list(more) + arguments, "pip")
 
 
-def install_browser_libraries() -> None:
+def install_browser_libraries(for_developers: bool = False) -> None:
+    """What the tests need besides comes on top; the portal is content with more than it needs."""
     stamp, key = os.path.join("node_modules", ".chatsite"), digest("package.json", "package-lock.json")
-    if read(stamp) == key:
+    with_tests = key + " and the tests'"
+    if read(stamp) in ((with_tests,) if for_developers else (key, with_tests)):
         return
     with step("installing browser libraries"):
-        must_run(npm() + ["ci", "--omit=dev", "--loglevel=error"] + NPM_OPTIONS, "npm")
-    write(stamp, key)
+        must_run(npm() + ["ci", "--loglevel=error"] + ([] if for_developers else ["--omit=dev"]) + NPM_OPTIONS, "npm")
+    write(stamp, with_tests if for_developers else key)
 
 
 def npm() -> "list[str]":

@@ -23,6 +23,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 Clock = Callable[[], float]
 
+CURVE_POINTS = 24
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -98,6 +100,29 @@ class Stopwatch:
         if moment is None or self._started is None:
             return None
         return round((moment - self._started) * 1000)
+
+
+class Curve:
+    """How much was written when, in at most 24 points however long it goes on: for the small drawing of a receipt."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[int, int]] = []
+        self._step_ms = 0
+
+    def add(self, ms: int, characters: int) -> None:
+        """So many characters were there so many milliseconds after the start; neither goes back."""
+        points = self._points
+        if len(points) > 1 and ms - points[-2][0] < self._step_ms:
+            points[-1] = (ms, characters)
+            return
+        points.append((ms, characters))
+        if len(points) > CURVE_POINTS:
+            del points[1:-1:2]
+            self._step_ms = max(self._step_ms + 1, 2 * ms // CURVE_POINTS)
+
+    def points(self) -> list[tuple[int, int]]:
+        """Milliseconds and characters, in order of time."""
+        return list(self._points)
 
 
 def speeds(writing_ms: Decimal | None, deltas: int, completion_tokens: int | None, characters: int) -> Speeds:

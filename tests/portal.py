@@ -50,7 +50,7 @@ class Portal:
             shutil.copytree(template, self.data, dirs_exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.admin_user, self.admin_password = ADMIN, PASSWORD
+        self.admin_user, self.admin_password = env.get("PORTAL_ADMIN_USER", ADMIN), PASSWORD
         hosts = f"127.0.0.1,localhost,127.0.0.1:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PORTAL_", "OPENAI_"))}
         inherited.pop("DJANGO_SETTINGS_MODULE", None)
@@ -184,8 +184,8 @@ class Portal:
         )
         assert orphans == []
 
-    def login(self, user: str = ADMIN, password: str = PASSWORD) -> httpx.Client:
-        """A client that is logged in by the form, as a browser would do it."""
+    def login(self, user: str | None = None, password: str = PASSWORD) -> httpx.Client:
+        """A client that is logged in by the form, as a browser would do it; the admin's, when nobody is named."""
         client = httpx.Client(base_url=self.url, timeout=10)
         self.clients.append(client)
         page = client.get("/accounts/login/").text
@@ -197,7 +197,8 @@ class Portal:
         assert name and secret, form[0]
         secret_name = re.search(r'name="([^"]+)"', secret[0])
         assert secret_name
-        data = {k: html.unescape(v) for k, v in fields.items()} | {name[1]: user, secret_name[1]: password}
+        who = user or self.admin_user
+        data = {k: html.unescape(v) for k, v in fields.items()} | {name[1]: who, secret_name[1]: password}
         answer = client.post("/accounts/login/", data=data, headers={"Referer": f"{self.url}/accounts/login/"})
         assert answer.status_code == 302, answer.text[:500]
         return client

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from chat.timing import Speeds, Stopwatch, Timing, speeds
+from chat.timing import CURVE_POINTS, Curve, Speeds, Stopwatch, Timing, speeds
 
 
 class Clock:
@@ -78,3 +78,27 @@ def test_speeds_follow_the_formulas_and_are_unknown_where_they_mean_nothing(
     writing_ms, deltas, tokens, characters, expected
 ):
     assert speeds(writing_ms, deltas, tokens, characters) == expected
+
+
+@pytest.mark.parametrize("deltas", [0, 1, 2, CURVE_POINTS, CURVE_POINTS + 1, 1000, 100_000])
+def test_a_curve_keeps_its_ends_and_few_points_in_between(deltas):
+    curve = Curve()
+    for number in range(deltas):
+        curve.add(10 * number, number + 1)
+    points = curve.points()
+    assert len(points) <= CURVE_POINTS
+    assert points == sorted(set(points))
+    if deltas:
+        assert (points[0], points[-1]) == ((0, 1), (10 * (deltas - 1), deltas))
+    if deltas > 2 * CURVE_POINTS:
+        gaps = [later[0] - earlier[0] for earlier, later in zip(points, points[1:], strict=False)]
+        assert len(points) > CURVE_POINTS / 3
+        assert max(gaps) <= 6 * 10 * deltas / CURVE_POINTS  # spread over the whole time
+
+
+def test_deltas_of_one_moment_are_one_point_of_a_curve():
+    curve = Curve()
+    for number in range(100):
+        curve.add(5, number)
+    assert len(curve.points()) <= CURVE_POINTS
+    assert curve.points()[-1] == (5, 99)

@@ -34,7 +34,7 @@ from chat.providers.base import (
     UsageReported,
     Warned,
 )
-from chat.timing import Clock, Stopwatch
+from chat.timing import Clock, Curve, Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ class Run:
         """Nothing more comes from upstream: from here on a cancel would hit the storing of the end."""
         self.finish_reason: str | None = None
         self.watch = Stopwatch(house.clock)
+        self._curve = Curve()
+        self._length = 0
         self._house = house
         self._inputs: store.Inputs | None = None
         self._reported: UsageReported | None = None
@@ -125,6 +127,7 @@ class Run:
             response_model=self._response_model,
             upstream_request_id=self._request_id,
             turns_left_out=self._turns_left_out,
+            curve=self._curve.points(),
         )
 
     def progress(self, told: Container[uuid.UUID]) -> store.Progress | None:
@@ -247,6 +250,8 @@ class Run:
         if text or reasoning:
             for _ in range(self.log.append(text, reasoning)):
                 self.watch.delta()
+            self._length += len(text) + len(reasoning)
+            self._curve.add(self.watch.elapsed_ms(), self._length)
             if self._first_words:
                 self._first_words = False
                 ttft_ms = self.watch.timing().ttft_ms

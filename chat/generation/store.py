@@ -96,6 +96,8 @@ class End:
     response_model: str = ""
     upstream_request_id: str = ""
     turns_left_out: int = 0
+    curve: Sequence[tuple[int, int]] = ()
+    """Milliseconds and characters, for the drawing of the receipt."""
     seen: bool = False
     """Whether a tab had the conversation open when it ended."""
 
@@ -244,6 +246,7 @@ def finish(end: End) -> bool:
         error_parameters=dict(end.parameters),
         deltas=end.deltas,
         turns_left_out=end.turns_left_out,
+        curve=list(end.curve),
     )
     now = timezone.now()
     if ended:

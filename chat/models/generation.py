@@ -87,6 +87,7 @@ class Generation(models.Model):
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     error_parameters = models.JSONField(_("error parameters"), default=dict, blank=True)
     deltas = models.PositiveIntegerField(_("deltas"), default=0)
+    curve = models.JSONField(_("characters over time"), default=list, blank=True, editable=False)
     turns_left_out = models.PositiveIntegerField(_("turns left out"), default=0)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)

@@ -5,6 +5,7 @@ static/chat/js/figures.js does the same for a live answer; tests/js/receipt_case
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -32,11 +33,23 @@ class Receipt:
     source: str = ""
     source_word: str = ""
     finish: str = ""
+    finish_reason: str = ""
+    gap: str = ""
+    between: str = ""
+    characters: str = ""
+    deltas: str = ""
+    reasoning: str = ""
+    cached: str = ""
+    attempts: str = ""
+    request_id: str = ""
+    curve: str = ""
+    """Characters over time for the small drawing: `ms,characters ms,characters …`."""
 
 
-def receipt_of(usage: UsageRecord, state: str) -> Receipt:
-    """What `usage` tells about an answer in `state`."""
-    speed = speeds(usage.writing_ms, usage.deltas, usage.completion_tokens, usage.characters).tokens_per_second
+def receipt_of(usage: UsageRecord, state: str, curve: Iterable[tuple[int, int]] = ()) -> Receipt:
+    """What `usage` tells about an answer in `state`; `curve`: milliseconds and characters."""
+    rates = speeds(usage.writing_ms, usage.deltas, usage.completion_tokens, usage.characters)
+    speed = rates.tokens_per_second
     return Receipt(
         duration_ms=_raw(usage.duration_ms),
         duration=seconds(usage.duration_ms),
@@ -50,6 +63,16 @@ def receipt_of(usage: UsageRecord, state: str) -> Receipt:
         source=usage.usage_source,
         source_word=source_word(usage.usage_source),
         finish=finish_reason_in_words(usage.finish_reason, state),
+        finish_reason=usage.finish_reason or "",
+        gap=seconds(usage.longest_gap_ms),
+        between=milliseconds(rates.inter_token_latency_ms),
+        characters=rate(rates.characters_per_second),
+        deltas=count(usage.deltas),
+        reasoning=count(usage.reasoning_tokens),
+        cached=count(usage.cached_tokens),
+        attempts=count(usage.attempts),
+        request_id=usage.upstream_request_id,
+        curve=" ".join(f"{ms},{characters}" for ms, characters in curve),
     )
 
 
@@ -58,6 +81,16 @@ def seconds(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
     return _("%(number)s s") % {"number": _grouped(Decimal(milliseconds) / 1000, 3)}
+
+
+def milliseconds(value: Decimal | None) -> str:
+    """20.9 → '20.90 ms'."""
+    return "" if value is None else _("%(number)s ms") % {"number": _grouped(value, 2)}
+
+
+def count(number: int | None) -> str:
+    """611 → '611'; a count of nothing isn't said."""
+    return _grouped(number) if number else ""
 
 
 def rate(per_second: Decimal | None) -> str:

@@ -131,7 +131,9 @@ def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
         code=generation.error_code,
         reason=reason_of(generation),
         left_out=left_out(generation.turns_left_out),
-        receipt=receipt_of(usage, generation.state) if usage is not None and not is_open else Receipt(),
+        receipt=receipt_of(usage, generation.state, generation.curve)
+        if usage is not None and not is_open
+        else Receipt(),
     )
 
 

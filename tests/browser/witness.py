@@ -30,16 +30,21 @@ IN_PAGE = """
   const CELL = { ...BLOCK, class: /^is-end$/ };
   const PROSE = {
     a: { ...LINK, class: /^blocked$/ },
-    blockquote: BLOCK, br: {}, code: { class: /^language-\\S+$/, "data-coloured": /^$/ },
+    blockquote: BLOCK, br: {},
+    button: { class: /^button button--quiet button--small code__copy$/, "data-action": /^copy-code$/,
+      type: /^button$/ },
+    code: { class: /^language-\\S+$/, "data-coloured": /^$/ },
     div: { "aria-label": /^/, class: /^scroll$/, role: /^region$/, tabindex: /^0$/ },
     em: {}, figcaption: { class: /^code__head$/ }, figure: { class: /^code$/ },
     h3: BLOCK, h4: BLOCK, h5: BLOCK, h6: BLOCK, hr: {}, li: BLOCK, ol: { start: /^\\d+$/ }, p: BLOCK,
     pre: { class: /^code__text$/, dir: /^ltr$/, tabindex: /^0$/ }, s: {},
-    span: { "aria-hidden": /^true$/, class: /^(blocked|blocked__host|caret|link__host|hljs-\\S+( \\S+_*)*)$/ },
+    span: { "aria-hidden": /^true$/,
+      class: /^(blocked|blocked__host|caret|code__language|link__host|hljs-\\S+( \\S+_*)*)$/ },
     strong: {}, table: {}, tbody: {}, td: CELL, th: CELL, thead: {}, tr: {}, ul: {},
   };
   // Where only text may stand.
-  const TEXT = "title, option, .entry__title, .menu__name, .receipt__value, [data-role=user] [data-part=content]," +
+  const TEXT = "title, option, .entry__title, .menu__name, .receipt__value, .facts__text, .facts__more," +
+    "[data-role=user] [data-part=content], .code__language, .code__copy," +
     "[data-part=title], [data-part=speaker], [data-part=reason], [data-part=code], [data-part=reasoning-text]," +
     "[data-part=announcer]";
   // What the page has no use for anywhere.

@@ -8,43 +8,86 @@ const { MemoryStore, Storage } = await import("chat/storage");
 
 class FakeElement extends EventTarget {
   value = "";
+  hidden = true;
+  textContent = "";
+  ariaDisabled = null;
+  style = {};
   focus() {}
+  setSelectionRange(start, end) {
+    this.selection = [start, end];
+  }
 }
 
-function opened(context, drafts = new Storage(new MemoryStore(), 1), conversation = "c1") {
+class FakeOption {
+  dataset = {};
+  constructor(label, value) {
+    Object.assign(this, { textContent: label, value: String(value) });
+  }
+  get label() {
+    return this.textContent;
+  }
+}
+
+class FakeSelect extends FakeElement {
+  constructor(...labels) {
+    super();
+    this.options = labels.map((label) => new FakeOption(label, label));
+    this.value = labels[0];
+  }
+  get selectedOptions() {
+    return this.options.filter(({ value }) => value === this.value);
+  }
+  replaceChildren(...options) {
+    this.options = options;
+  }
+}
+
+const LIMIT = 1000;
+const ids = (...names) => names.map((id) => ({ id, label: id.toUpperCase(), provider: "p" }));
+
+function opened(context, { drafts = new Storage(new MemoryStore(), 1), conversation = "c1", models = ["a"], grows = true } = {}) {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const page = new EventTarget();
   globalThis.addEventListener = page.addEventListener.bind(page);
   globalThis.removeEventListener = page.removeEventListener.bind(page);
   globalThis.matchMedia = () => ({ matches: false });
+  globalThis.CSS = { supports: () => grows };
+  globalThis.Option = FakeOption;
   const box = new FakeElement();
+  const select = new FakeSelect(...models);
   const parts = new Map();
   const form = new FakeElement();
-  form.elements = { prompt: box };
+  form.elements = { prompt: box, model: select };
   form.querySelector = (selector) => parts.get(selector) ?? parts.set(selector, new FakeElement()).get(selector);
-  const composer = new Composer(form, { drafts, conversation, limit: 1000 });
+  form.requestSubmit = () => form.dispatchEvent(new Event("submit"));
+  const composer = new Composer(form, { drafts, conversation, limit: LIMIT });
   composer.start();
+  const heard = [];
+  for (const name of ["send", "stop", "chosen"]) {
+    composer.addEventListener(name, ({ detail }) => heard.push(detail === null ? [name] : [name, detail]));
+  }
   const write = (text) => {
     box.value = text;
     box.dispatchEvent(new Event("input"));
   };
+  const press = (key, more = {}) => box.dispatchEvent(Object.assign(new Event("keydown"), { key, ...more }));
+  const part = (name) => form.querySelector(`[data-part=${name}]`);
+  const button = (name) => form.querySelector(`[data-action=${name}]`);
   const leave = () => page.dispatchEvent(new Event("pagehide"));
-  return { box, composer, drafts, leave, stopButton: form.querySelector("[data-action=stop]"), write };
+  return { box, button, composer, drafts, heard, leave, part, press, select, write };
 }
 
 test("a composer that was stopped hears nothing any more, and has kept the draft", (context) => {
-  const { composer, drafts, stopButton, write } = opened(context);
-  let stops = 0;
-  composer.addEventListener("stop", () => (stops += 1));
-  stopButton.dispatchEvent(new Event("click"));
-  assert.equal(stops, 1);
+  const { button, composer, drafts, heard, write } = opened(context);
+  button("stop").dispatchEvent(new Event("click"));
+  assert.deepEqual(heard, [["stop"]]);
   write("half a thought");
   composer.stop();
   assert.equal(drafts.get("draft.c1"), "half a thought");
   drafts.remove("draft.c1");
   context.mock.timers.tick(1_000);
-  stopButton.dispatchEvent(new Event("click"));
-  assert.deepEqual([stops, drafts.get("draft.c1")], [1, null]);
+  button("stop").dispatchEvent(new Event("click"));
+  assert.deepEqual([heard, drafts.get("draft.c1")], [[["stop"]], null]);
 });
 
 test("a prompt left for another conversation stands before what is written there", (context) => {
@@ -70,4 +113,118 @@ test("a page where nothing was written takes no other tab's draft away", (contex
   write("");
   leave();
   assert.equal(drafts.get("draft.c1"), null);
+});
+
+test("what is blank is never sent, and Send looks like it", (context) => {
+  const { button, heard, press, write } = opened(context);
+  assert.equal(button("send").ariaDisabled, "true");
+  press("Enter");
+  write(" \n ");
+  press("Enter");
+  assert.deepEqual([heard, button("send").ariaDisabled], [[], "true"]);
+  write("hello");
+  assert.equal(button("send").ariaDisabled, null);
+  press("Enter", { shiftKey: true });
+  press("Enter", { isComposing: true });
+  assert.deepEqual(heard, []);
+  press("Enter");
+  assert.deepEqual(heard, [["send", { text: "hello", model: null }]]);
+  assert.equal(button("send").ariaDisabled, "true");
+});
+
+test("while an answer runs one can stop it, and queue the next prompt", (context) => {
+  const { button, composer, heard, part, press, write } = opened(context);
+  press("Escape");
+  composer.setRunning(true);
+  assert.deepEqual([button("stop").hidden, button("send").ariaLabel, part("send-word").textContent], [false, "queue", "queue"]);
+  press("Escape", { isComposing: true });
+  assert.deepEqual(heard, []);
+  press("Escape");
+  write("next");
+  press("Enter");
+  assert.deepEqual(heard, [["stop"], ["send", { text: "next", model: null }]]);
+  composer.setRunning(false);
+  assert.deepEqual([button("stop").hidden, button("send").ariaLabel], [true, "send"]);
+  press("Escape");
+  assert.equal(heard.length, 2);
+});
+
+test("a new conversation takes its second prompt once the first is accepted", (context) => {
+  const { box, button, composer, heard, part, press, write } = opened(context, { conversation: null });
+  composer.setBlocked(true);
+  write("second");
+  assert.equal(button("send").ariaDisabled, "true");
+  press("Enter");
+  assert.deepEqual([heard, box.value, part("problem").textContent], [[], "second", "wait_for_first"]);
+  composer.setBlocked(false);
+  assert.deepEqual([button("send").ariaDisabled, part("problem").hidden], [null, true]);
+  press("Enter");
+  assert.equal(heard.length, 1);
+});
+
+test("a text near the limit is noted, one beyond it isn't sent", (context) => {
+  const { box, heard, part, press, write } = opened(context);
+  const state = () => [part("size").hidden, part("problem").hidden];
+  write("x".repeat(LIMIT * 0.8));
+  assert.deepEqual(state(), [true, true]);
+  write("x".repeat(LIMIT * 0.8 + 1));
+  assert.deepEqual([...state(), part("size").textContent], [false, true, "near_limit"]);
+  write("ü".repeat(LIMIT / 2));
+  assert.deepEqual(state(), [false, true]);
+  write("ü".repeat(LIMIT / 2) + "x");
+  assert.deepEqual([...state(), part("problem").textContent], [true, false, "too_long"]);
+  press("Enter");
+  assert.deepEqual([heard, box.value.length], [[], LIMIT / 2 + 1]);
+  write("short");
+  assert.deepEqual(state(), [true, true]);
+  press("Enter");
+  assert.equal(heard.length, 1);
+});
+
+test("a prompt to start from comes before what is written, and once", (context) => {
+  const { box, composer, drafts, heard, write } = opened(context);
+  composer.begin("Explain:");
+  assert.deepEqual([box.value, box.selection], ["Explain:\n\n", [10, 10]]);
+  composer.begin("Translate:");
+  assert.equal(box.value, "Translate:\n\n", "nothing was written after the other one");
+  write("Translate:\n\nhello");
+  composer.begin("Translate:");
+  assert.equal(box.value, "Translate:\n\nhello");
+  write("mine");
+  composer.begin("Explain:");
+  assert.deepEqual([box.value, box.selection], ["Explain:\n\nmine", [14, 14]]);
+  assert.deepEqual([drafts.get("draft.c1"), heard], ["Explain:\n\nmine", []]);
+});
+
+test("new models come in and the choice stays", (context) => {
+  const { composer, heard, part, select } = opened(context, { models: ["a", "b"] });
+  select.value = "b";
+  select.options[1].dataset.local = "";
+  const local = select.options[1];
+  composer.models = ids("c", "b");
+  assert.deepEqual(select.options.map(({ label }) => label), ["C", "B"]);
+  assert.deepEqual([composer.model, composer.modelLabel, part("problem").textContent], ["b", "B", ""]);
+  assert.equal(select.options[1], local, "and what is known of it");
+  composer.models = ids("c");
+  assert.deepEqual([composer.model, part("models").hidden, part("only-model").hidden], [null, true, false]);
+  assert.deepEqual([part("only-model").textContent, part("problem").textContent], ["C", "model_gone"]);
+  assert.deepEqual(heard, [["chosen", { isLocal: false }]]);
+  composer.models = ids("c", "b");
+  assert.deepEqual([composer.model, part("models").hidden, select.options[1]], ["c", false, local]);
+  composer.models = [];
+  assert.equal(select.options.length, 2, "an empty list would leave nothing to say it with");
+});
+
+test("the same models leave an open list alone", (context) => {
+  const { composer, select } = opened(context, { models: ["a", "b"] });
+  select.replaceChildren = () => assert.fail("would close it");
+  composer.models = ids("a", "b");
+  assert.equal(composer.model, "a");
+});
+
+test("where boxes don't grow by themselves, this one is made as high as its text", (context) => {
+  const { box, write } = opened(context, { grows: false });
+  box.scrollHeight = 120;
+  write("some\nlines");
+  assert.equal(box.style.blockSize, "120px");
 });

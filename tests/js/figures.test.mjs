@@ -25,6 +25,24 @@ test("a rate that came as a JSON number reads the same", () => {
   for (const [value, shown] of cases.rate) assert.equal(figures.rate(value === null ? null : Number(value)), shown);
 });
 
+test("short times are shown in milliseconds", () => {
+  for (const [value, shown] of cases.milliseconds) {
+    assert.equal(figures.milliseconds(value), shown);
+    assert.equal(figures.milliseconds(value === null ? null : Number(value)), shown);
+  }
+});
+
+test("counts are grouped, and nothing isn't counted", () => {
+  for (const [value, shown] of cases.count) assert.equal(figures.count(value), shown);
+  assert.equal(figures.count(undefined), "");
+});
+
+test("an estimate says that it is one, and no more digits than it knows", () => {
+  assert.equal(figures.estimate(3.14), "≈ 3.1");
+  assert.equal(figures.estimate(52.4), "≈ 52");
+  assert.equal(figures.estimate(1234.5), "≈ 1,235");
+});
+
 test("tokens are said in words, and unknown ones not at all", () => {
   for (const [prompt, completion, shown] of cases.tokens) assert.equal(figures.tokens(prompt, completion), shown);
 });

@@ -11,7 +11,7 @@ export class FakeSocket extends EventTarget {
 
   hello() {
     this.ready = true;
-    this.#say("hello", { user: { id: 1 } });
+    this.#say("hello", { user: { id: 1 }, models: [] });
   }
 
   away() {
@@ -34,6 +34,7 @@ export class FakeSocket extends EventTarget {
 
 export class FakeView {
   pending = "";
+  versions = [];
   calls = [];
   element = { dataset: {} };
 
@@ -59,7 +60,19 @@ export class FakeView {
 
 export class FakeTranscript extends EventTarget {
   views = [];
-  canRetry = true;
+
+  get lastId() {
+    return this.views.findLast((view) => !view.isOnItsWay)?.id ?? null;
+  }
+
+  // Whether another answer may be asked for, of each answer.
+  get canRetry() {
+    return this.views.filter((view) => view.isAnswer).map((view) => view.canRetry);
+  }
+
+  forEachAnswer(act) {
+    this.views.filter((view) => view.isAnswer).forEach(act);
+  }
 
   get openAnswers() {
     return this.views.filter((view) => view.isOpen);
@@ -74,11 +87,11 @@ export class FakeTranscript extends EventTarget {
   }
 
   addPrompt(key, prompt) {
-    return this.add({ id: key, prompt });
+    return this.add({ id: key, prompt, isOnItsWay: true });
   }
 
-  addAnswer(id, generation) {
-    return this.add({ id, generation, isAnswer: true, isOpen: true });
+  addAnswer({ id, generation, versions }) {
+    return this.add({ id, generation, versions, isAnswer: true, isOpen: true });
   }
 
   add(fields) {
@@ -87,7 +100,7 @@ export class FakeTranscript extends EventTarget {
   }
 
   removeFrom(view) {
-    this.views.splice(this.views.indexOf(view));
+    if (this.views.includes(view)) this.views.splice(this.views.indexOf(view));
   }
 }
 
@@ -96,8 +109,12 @@ export class FakeComposer extends EventTarget {
   modelLabel = "fake";
   calls = [];
 
-  setBusy(isBusy) {
-    this.isBusy = isBusy;
+  setRunning(canStop) {
+    this.canStop = canStop;
+  }
+
+  setBlocked(isBlocked) {
+    this.isBlocked = isBlocked;
   }
 
   giveBack(prompt, reason) {

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils import translation
 
 from chat.messages import finish_reason_in_words
-from chat.views.receipt import rate, seconds, source_word, tokens
+from chat.views.receipt import count, milliseconds, rate, seconds, source_word, tokens
 from chat.views.strings import page_strings
 
 FOLDER = Path(settings.BASE_DIR) / "tests" / "js"
@@ -26,6 +26,16 @@ def test_milliseconds(milliseconds, shown):
 @pytest.mark.parametrize(("per_second", "shown"), CASES["rate"])
 def test_rates(per_second, shown):
     assert rate(None if per_second is None else Decimal(per_second)) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), CASES["milliseconds"])
+def test_short_times(value, shown):
+    assert milliseconds(None if value is None else Decimal(value)) == shown
+
+
+@pytest.mark.parametrize(("number", "shown"), CASES["count"])
+def test_counts(number, shown):
+    assert count(number) == shown
 
 
 @pytest.mark.parametrize(("prompt", "completion", "shown"), CASES["tokens"])

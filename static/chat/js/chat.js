@@ -1,13 +1,11 @@
-// The conversation on this page: what the composer wants goes out, what the socket brings goes to its message.
+// The conversation on this page: what a person wants goes out, and what the portal says to that comes in.
 
-import { agrees } from "chat/fingerprint";
-import { Following } from "chat/following";
 import { newKey } from "chat/outbox";
+import { complaint } from "chat/requests";
 import { titleOf } from "chat/sidebar";
 import { text } from "chat/strings";
 
 const LATE_MS = 5_000;
-const BEHIND_MS = 1_000;
 const BUSY_MS = 1_000;
 const ORPHAN_MS = 30_000; // longer than the pauses between two attempts to connect
 
@@ -16,41 +14,48 @@ export class Chat {
   #socket;
   #outbox;
   #transcript;
+  #followings;
+  #branch;
   #composer;
+  #panel;
   #sidebar;
-  #parts;
   #place;
-  #conversation;
-  #defaultModel;
-  #isBusy = false;
-  #followings = new Map();
+  #parts;
+  #models = [];
+  #model = null;
   #stopping = new Set();
 
-  // `parts`: elements of the page: title, announcer, welcome, frame.
-  constructor({ page, socket, outbox, transcript, composer, sidebar, place, parts }) {
+  // `parts`: elements of the page: title, welcome, frame, deleted, dock.
+  constructor({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }) {
     this.#page = page;
     this.#socket = socket;
     this.#outbox = outbox;
     this.#transcript = transcript;
+    this.#followings = followings;
+    this.#branch = branch;
     this.#composer = composer;
+    this.#panel = panel;
     this.#sidebar = sidebar;
     this.#place = place;
     this.#parts = parts;
-    this.#conversation = page.conversation;
-    this.#defaultModel = page.model;
   }
 
   start() {
     this.#socket.addEventListener("hello", this.#greet);
     this.#socket.addEventListener("frame", this.#hear);
     this.#composer.addEventListener("send", this.#send);
-    this.#composer.addEventListener("stop", this.#stop);
+    this.#composer.addEventListener("stop", this.#stopFirst);
+    this.#panel.addEventListener("created", ({ detail }) => this.#settle(detail.id));
     this.#transcript.addEventListener("retry", this.#retry);
+    this.#transcript.addEventListener("unqueue", ({ detail: view }) => this.#stop(view));
     this.#transcript.addEventListener("grown", this.#place.keep);
+    this.#followings.addEventListener("ended", this.#ended);
+    this.#branch.addEventListener("shown", this.#refresh);
+    this.#branch.addEventListener("trouble", ({ detail }) => this.#composer.say(complaint(detail.status)));
     for (const view of this.#transcript.openAnswers) {
       const { state } = view.element.dataset;
       view.status({ state, phase: state === "queued" ? "queued" : "waiting" });
-      this.#followings.set(view.generation, new Following(view.generation));
+      this.#followings.add(view.generation);
     }
     for (const { command } of this.#outbox.mine()) {
       if (command.type === "send" && command.conversation === this.#conversation) this.#showPrompt(command);
@@ -59,48 +64,74 @@ export class Chat {
     this.#refresh();
   }
 
+  get #conversation() {
+    return this.#branch.conversation;
+  }
+
   // Connected, perhaps again: everything that is still wanted is asked for once more.
-  #greet = ({ detail: hello }) => {
+  #greet = async ({ detail: hello }) => {
     if (hello.user.id !== this.#page.user) {
       // Somebody else has logged in with this browser meanwhile: nothing of this page is theirs.
       location.reload();
       return;
     }
-    for (const following of this.#followings.values()) {
-      if (!following.isFinal) this.#socket.send(following.ask());
-    }
+    this.#models = hello.models;
+    this.#composer.models = hello.models;
+    this.#watch();
+    this.#followings.askAgain();
     for (const { command } of this.#outbox.due()) this.#socket.send(command);
     for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
+    await this.#sidebar.refresh();
+    await this.#branch.catchUp(this.#sidebar.updatedAt(this.#conversation));
+    this.#refresh();
   };
 
-  #send = ({ detail }) => {
+  #watch() {
+    this.#socket.send({ type: "watch", conversation: this.#conversation });
+  }
+
+  #send = async ({ detail }) => {
     const command = { type: "send", key: newKey(), conversation: this.#conversation, text: detail.text };
     if (detail.model !== null) command.model = detail.model;
+    if (this.#branch.parent !== null) command.parent = this.#branch.parent;
     this.#showPrompt(command);
-    this.#dispatch(command);
     this.#place.toEnd();
+    this.#keep(command);
+    // What was changed in the panel holds for this prompt already; saving it may make the conversation.
+    if (!this.#panel.isSaved) await this.#panel.flush();
+    if (this.#outbox.get(command.key) === null) return;
+    if (command.conversation === null && this.#conversation !== null) {
+      command.conversation = this.#conversation;
+      this.#keep(command);
+    }
+    this.#socket.send(command);
   };
 
   #retry = ({ detail: view }) => {
-    if (this.#isBusy) return;
+    if (view.isOpen || this.#isAsked(view)) return;
     const command = { type: "regenerate", key: newKey(), message: view.id };
     if (this.#composer.model !== null) command.model = this.#composer.model;
     // What another tab has asked for already is the same intent: the same key makes it one request.
-    this.#dispatch(this.#outbox.regenerateOf(view.id) ?? command);
+    const wanted = this.#outbox.regenerateOf(view.id) ?? command;
+    this.#keep(wanted);
+    this.#socket.send(wanted);
   };
 
-  #stop = () => {
-    const view = this.#transcript.openAnswers.at(-1);
-    if (view === undefined) return;
+  // The oldest answer that runs: those after it wait for it.
+  #stopFirst = () => {
+    const view = this.#transcript.openAnswers.find(({ generation }) => !this.#stopping.has(generation));
+    if (view !== undefined) this.#stop(view);
+  };
+
+  #stop(view) {
     this.#stopping.add(view.generation);
     view.status({ state: "stopping", phase: "writing" });
     this.#socket.send({ type: "stop", generation: view.generation });
-  };
+  }
 
   // Kept first, sent then: from here on it can't get lost.
-  #dispatch(command) {
+  #keep(command) {
     this.#outbox.add(command);
-    this.#socket.send(command);
     this.#refresh();
     setTimeout(() => this.#late(command.key), LATE_MS);
   }
@@ -113,9 +144,14 @@ export class Chat {
   }
 
   #showPrompt(command) {
+    this.#begin();
+    this.#transcript.addPrompt(command.key, command.text);
+  }
+
+  // The first words stand here.
+  #begin() {
     this.#parts.welcome?.remove();
     this.#parts.frame.classList.remove("transcript--centred");
-    this.#transcript.addPrompt(command.key, command.text);
   }
 
   // Where the page shows that a command is on its way; null when it doesn't.
@@ -125,6 +161,11 @@ export class Chat {
 
   #belongsHere(command) {
     return this.#viewOf(command) !== null || command.conversation === this.#conversation;
+  }
+
+  // Whether another answer in the place of `view` is on its way.
+  #isAsked(view) {
+    return this.#outbox.mine().some(({ command }) => command.type === "regenerate" && command.message === view.id);
   }
 
   #hear = ({ detail: frame }) => {
@@ -138,56 +179,104 @@ export class Chat {
       case "error":
         this.#complain(frame);
         break;
+      case "conversation":
+        this.#note(frame);
+        break;
+      case "message":
+        this.#take(frame);
+        break;
       case "hb":
-        this.#compare(frame.heads);
+        this.#followings.compare(frame.heads);
         break;
       default:
-        if (this.#followings.has(frame.generation)) this.#apply(this.#followings.get(frame.generation), frame);
+        this.#followings.hear(frame);
     }
   };
 
   #accept(frame) {
     const command = this.#outbox.remove(frame.key)?.command;
-    const isHere = command === undefined ? null : this.#viewOf(command);
-    if (isHere === null) {
+    const here = command === undefined ? null : this.#viewOf(command);
+    if (here === null) {
       // Sent again for another tab or page: the answer is written, and is found there.
       if (!this.#followings.has(frame.generation)) this.#socket.send({ type: "unfollow", generation: frame.generation });
       return;
     }
     if (this.#transcript.byGeneration(frame.generation) !== null) {
-      // Accepted before the page was loaded, which therefore shows it already.
-      if (command.type === "send") this.#transcript.removeFrom(isHere);
+      // Accepted before the page was loaded, or heard of from another tab: it stands here already.
+      here.pending = "";
+      if (command.type === "send") this.#transcript.removeFrom(here);
       this.#refresh();
       return;
     }
-    isHere.pending = "";
-    if (command.type === "send") {
-      isHere.id = frame.user_message;
-      this.#settle(frame.conversation, command.text);
-    } else {
-      this.#transcript.removeFrom(isHere);
-      this.#sidebar.touch(frame.conversation);
-    }
-    this.#transcript.addAnswer(frame.assistant_message, frame.generation, frame.state, this.#speaker);
-    this.#followings.set(frame.generation, new Following(frame.generation));
+    here.pending = "";
+    this.#put(frame, command, here);
+    this.#followings.begin(frame.generation);
+    this.#branch.settle();
     this.#refresh();
     this.#place.keep();
   }
 
-  // A new conversation has become one of its own.
-  #settle(conversation, prompt) {
-    if (this.#conversation !== null) {
+  // The prompt is accepted, and its answer takes its place: after it, or instead of the one it was asked for.
+  #put(frame, command, here) {
+    const { assistant_message: id, generation, state } = frame;
+    const answer = { id, generation, state, speaker: this.#speaker };
+    if (command.type === "send") {
+      here.id = frame.user_message;
+      here.versions = [frame.user_message];
+      here.isOnItsWay = false;
+      this.#transcript.addAnswer({ ...answer, versions: [id], after: here });
+      this.#settle(frame.conversation, command.text);
+    } else {
+      const versions = [...here.versions, id];
+      this.#transcript.removeFrom(here);
+      this.#transcript.addAnswer({ ...answer, versions, after: this.#transcript.byId(frame.user_message) });
+      this.#sidebar.touch(frame.conversation);
+    }
+  }
+
+  // A new conversation has become one of its own; without a prompt nobody lists it yet.
+  #settle(conversation, prompt = "") {
+    if (this.#conversation === null) {
+      this.#branch.begin(conversation);
+      this.#composer.conversation = conversation;
+      this.#panel.conversation = conversation;
+      this.#sidebar.current = conversation;
+      this.#branch.settle();
+      this.#watch();
+    }
+    if (prompt === "") return;
+    if (this.#sidebar.has(conversation)) {
       this.#sidebar.touch(conversation);
       return;
     }
-    const address = `${this.#page.chat}${conversation}/`;
     const title = titleOf(prompt);
-    this.#conversation = conversation;
-    this.#composer.conversation = conversation;
-    history.replaceState(null, "", address);
+    this.#call(title);
+    this.#sidebar.add(conversation, title);
+  }
+
+  #call(title) {
     this.#parts.title.textContent = title;
     document.title = title + document.title.slice(document.title.lastIndexOf(" · "));
-    this.#sidebar.add(conversation, title, address);
+  }
+
+  // What became of a conversation, here or in another tab.
+  #note(frame) {
+    this.#sidebar.apply(frame);
+    const { id, title, model, updated_at: updatedAt } = frame.conversation;
+    if (id !== this.#conversation) return;
+    this.#parts.deleted.hidden = !frame.deleted;
+    this.#parts.dock.hidden = frame.deleted;
+    if (frame.deleted) return;
+    this.#model = model;
+    this.#branch.note(updatedAt);
+    if (title !== "") this.#call(title);
+  }
+
+  #take({ conversation, message }) {
+    if (conversation !== this.#conversation) return;
+    this.#begin();
+    this.#branch.hear(message, this.#models.find(({ id }) => id === this.#model)?.label ?? text("answer"));
+    this.#refresh();
   }
 
   #refuse(key, { code, message, retry_after_ms: wait }) {
@@ -235,68 +324,31 @@ export class Chat {
 
   #complain(frame) {
     if (this.#outbox.get(frame.ref) !== null) this.#refuse(frame.ref, frame);
-    else if (!this.#stopping.has(frame.ref)) this.#composer.say(frame.message);
+    else if (!this.#stopping.has(frame.ref) && frame.ref !== null) this.#composer.say(frame.message);
     this.#stopping.delete(frame.ref);
-    if (frame.code === "not_found" && this.#followings.delete(frame.ref)) {
+    if (frame.code === "not_found" && this.#followings.lose(frame.ref)) {
       this.#transcript.byGeneration(frame.ref)?.lose(frame.message);
       this.#refresh();
     }
   }
 
-  // A heartbeat may overtake a delta that is just being sent: whoever is still behind a moment later asks again.
-  #compare(heads) {
-    for (const [generation, head] of Object.entries(heads)) {
-      const following = this.#followings.get(generation);
-      if (!following?.isBehind(head)) continue;
-      setTimeout(() => following.isBehind(head) && this.#socket.send(following.ask()), BEHIND_MS);
-    }
-  }
-
-  #apply(following, frame) {
-    const view = this.#transcript.byGeneration(following.generation);
-    switch (following.apply(frame)) {
-      case "replaced":
-        view?.replace(following.text, following.reasoning);
-        break;
-      case "appended":
-        view?.append(frame.text ?? "", frame.reasoning ?? "");
-        break;
-      case "status":
-        view?.status(frame);
-        break;
-      case "gap":
-        this.#socket.send(following.ask());
-        break;
-      case "finished":
-        this.#finish(following, view, frame);
-        break;
-    }
-  }
-
-  async #finish(following, view, frame) {
-    this.#stopping.delete(following.generation);
-    if (view !== null) this.#parts.announcer.textContent = view.finish(frame);
+  #ended = ({ detail: { generation } }) => {
+    this.#stopping.delete(generation);
     this.#refresh();
     this.#place.keep(); // the receipt, and what went wrong, stand below the text
-    if (await agrees(following.text, frame)) {
-      this.#followings.delete(following.generation);
-      return;
-    }
-    const again = following.askAnew();
-    if (again === null) this.#followings.delete(following.generation);
-    else this.#socket.send(again);
-  }
+  };
 
-  // While something runs or is on its way here, the next prompt has to wait.
-  #refresh() {
-    const runs = this.#transcript.openAnswers.length > 0;
+  // While something runs here, the next prompt waits for it on the server; a new conversation has to be accepted first.
+  #refresh = () => {
     const waits = this.#outbox.mine().some(({ command }) => this.#viewOf(command) !== null);
-    this.#isBusy = runs || waits;
-    this.#composer.setBusy(this.#isBusy, runs);
-    this.#transcript.canRetry = !this.#isBusy;
-  }
+    this.#composer.setRunning(this.#transcript.openAnswers.length > 0);
+    this.#composer.setBlocked(waits && this.#conversation === null);
+    this.#transcript.forEachAnswer((view) => {
+      view.canRetry = !view.isOpen && !this.#isAsked(view);
+    });
+  };
 
   get #speaker() {
-    return this.#composer.modelLabel || this.#defaultModel || text("answer");
+    return this.#composer.modelLabel || this.#page.model || text("answer");
   }
 }

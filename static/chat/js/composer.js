@@ -6,6 +6,8 @@ import { grouped } from "chat/figures";
 import { text } from "chat/strings";
 
 const DRAFT_MS = 300;
+const NEAR = 0.8;
+const BYTES_OF_A_UNIT = 3; // of UTF-16, at most, as UTF-8
 
 export class Composer extends EventTarget {
   #form;
@@ -15,8 +17,11 @@ export class Composer extends EventTarget {
   #drafts;
   #conversation;
   #limit;
-  #isBusy = false;
+  #isBlocked = false;
   #canStop = false;
+  #growsByItself;
+  #options = new Map();
+  #begun = "";
   #timer = null;
   #kept = "";
 
@@ -24,55 +29,78 @@ export class Composer extends EventTarget {
     super();
     this.#form = form;
     this.#box = form.elements.prompt;
-    this.#select = form.elements.model ?? null;
-    this.#problem = form.querySelector("[data-part=problem]");
+    this.#select = form.elements.model;
+    this.#problem = this.#part("problem");
     this.#drafts = drafts;
     this.#conversation = conversation;
     this.#limit = limit;
+    this.#growsByItself = CSS.supports("field-sizing", "content");
   }
 
   start() {
     this.#form.addEventListener("submit", this.#submit);
     this.#box.addEventListener("keydown", this.#press);
     this.#box.addEventListener("input", this.#type);
-    this.#select?.addEventListener("change", this.#choose);
-    this.#form.querySelector("[data-action=stop]").addEventListener("click", this.#stop);
+    this.#select.addEventListener("change", this.#choose);
+    this.#button("stop").addEventListener("click", this.#stop);
     addEventListener("pagehide", this.#keepDraft);
     // A browser that brings a form back may have put a text in already; that one is newer.
     if (this.#box.value === "") this.#box.value = this.#drafts.get(this.#draftName) ?? "";
     this.#kept = this.#box.value;
     // Until here nothing would have taken a prompt.
     this.#box.readOnly = false;
-    if (matchMedia("(hover: hover)").matches) this.#box.focus();
+    this.#button("send").disabled = false;
+    this.#fit();
+    this.#focus();
   }
 
   stop() {
     this.#form.removeEventListener("submit", this.#submit);
     this.#box.removeEventListener("keydown", this.#press);
     this.#box.removeEventListener("input", this.#type);
-    this.#select?.removeEventListener("change", this.#choose);
-    this.#form.querySelector("[data-action=stop]").removeEventListener("click", this.#stop);
+    this.#select.removeEventListener("change", this.#choose);
+    this.#button("stop").removeEventListener("click", this.#stop);
     removeEventListener("pagehide", this.#keepDraft);
     this.#keepDraft();
   }
 
   // The label of the model that is chosen; "" when there is no choice.
   get modelLabel() {
-    return this.#select?.selectedOptions[0].label ?? "";
+    return this.#hasChoice ? this.#select.selectedOptions[0].label : "";
   }
 
   // The model that is chosen; null when there is no choice.
   get model() {
-    return this.#select?.value ?? null;
+    return this.#hasChoice ? this.#select.value : null;
   }
 
-  // Busy: the next prompt has to wait. There is something to stop only once it was accepted.
-  setBusy(isBusy, canStop) {
-    if (this.#isBusy && !isBusy) this.say("");
-    this.#isBusy = isBusy;
+  // What may be used now, as {id, label}; the choice stays if it can.
+  set models(models) {
+    const shown = [...this.#select.options];
+    for (const option of shown) this.#options.set(option.value, option);
+    const options = models.map(({ id, label }) => {
+      const option = this.#options.get(id) ?? new Option(label, id);
+      option.textContent = label;
+      return option;
+    });
+    const isNew = options.length !== shown.length || options.some((option, place) => option !== shown[place]);
+    if (isNew && options.length > 0) this.#offer(options);
+  }
+
+  // While an answer runs here the next prompt waits for it.
+  setRunning(canStop) {
     this.#canStop = canStop;
-    this.#form.querySelector("[data-action=stop]").hidden = !canStop;
-    this.#form.querySelector("[data-action=send]").disabled = isBusy;
+    this.#button("stop").hidden = !canStop;
+    const word = text(canStop ? "queue" : "send");
+    this.#button("send").ariaLabel = word;
+    this.#part("send-word").textContent = word;
+  }
+
+  // A new conversation takes the next prompt once the first is accepted.
+  setBlocked(isBlocked) {
+    if (this.#isBlocked && !isBlocked) this.say("");
+    this.#isBlocked = isBlocked;
+    this.#fit();
   }
 
   // The new conversation has got its id.
@@ -82,10 +110,20 @@ export class Composer extends EventTarget {
     this.#keepDraft();
   }
 
+  // A prompt to start from; it comes before what is written already, and one goes on writing at the end.
+  begin(prompt) {
+    const written = this.#box.value === this.#begun ? "" : this.#box.value;
+    this.#begun = `${prompt}\n\n`;
+    this.#box.value = written.startsWith(this.#begun) ? written : this.#begun + written;
+    this.#changed();
+    this.#box.focus();
+    this.#box.setSelectionRange(this.#box.value.length, this.#box.value.length);
+  }
+
   // What was not taken comes back, before anything written meanwhile.
   giveBack(prompt, reason) {
     this.#box.value = before(prompt, this.#box.value);
-    this.#keepDraft();
+    this.#changed();
     this.say(reason);
     this.#box.focus();
   }
@@ -105,35 +143,63 @@ export class Composer extends EventTarget {
     return draftName(this.#conversation);
   }
 
+  get #hasChoice() {
+    return this.#select.options.length > 1;
+  }
+
+  #part(name) {
+    return this.#form.querySelector(`[data-part=${name}]`);
+  }
+
+  #button(action) {
+    return this.#form.querySelector(`[data-action=${action}]`);
+  }
+
+  // On phones the keyboard would cover the text.
+  #focus() {
+    if (matchMedia("(hover: hover)").matches) this.#box.focus();
+  }
+
+  #offer(options) {
+    const [before] = this.#select.selectedOptions;
+    this.#select.replaceChildren(...options);
+    const isGone = !options.includes(before);
+    this.#select.value = isGone ? options[0].value : before.value;
+    this.#part("models").hidden = !this.#hasChoice;
+    this.#part("only-model").hidden = this.#hasChoice;
+    this.#part("only-model").textContent = options[0].label;
+    if (!isGone) return;
+    this.say(text("model_gone", { model: before.label, chosen: options[0].label }));
+    this.#choose();
+  }
+
   #submit = (event) => {
     event.preventDefault();
     const prompt = this.#box.value;
     if (prompt.trim() === "") return;
-    if (this.#isBusy) {
-      this.say(text("wait_for_answer"));
+    if (this.#isBlocked) {
+      this.say(text("wait_for_first"));
       return;
     }
-    const size = new TextEncoder().encode(prompt).length;
-    if (size > this.#limit) {
-      const kib = (bytes) => grouped(Math.ceil(bytes / 1024));
-      this.say(text("too_long", { size: kib(size), limit: kib(this.#limit) }));
-      return;
-    }
+    if (this.#measure() > this.#limit) return;
     this.say("");
     this.#box.value = "";
-    this.#keepDraft();
+    this.#changed();
+    this.#focus();
     this.dispatchEvent(new CustomEvent("send", { detail: { text: prompt, model: this.model } }));
   };
 
   #press = (event) => {
+    if (event.isComposing) return;
     if (event.key === "Escape" && this.#canStop) this.#stop();
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.#form.requestSubmit();
   };
 
   #type = () => {
     this.say("");
+    this.#fit();
     this.#timer ??= setTimeout(this.#keepDraft, DRAFT_MS);
   };
 
@@ -145,6 +211,38 @@ export class Composer extends EventTarget {
   #stop = () => {
     this.dispatchEvent(new CustomEvent("stop"));
   };
+
+  #changed() {
+    this.#fit();
+    this.#keepDraft();
+  }
+
+  // What goes with the text in the box: its height, whether it can be sent, and how much there is of it.
+  #fit() {
+    if (!this.#growsByItself) {
+      this.#box.style.blockSize = "auto";
+      this.#box.style.blockSize = `${this.#box.scrollHeight}px`;
+    }
+    const isIdle = this.#isBlocked || this.#box.value.trim() === "";
+    this.#button("send").ariaDisabled = isIdle ? "true" : null;
+    this.#measure();
+  }
+
+  // → bytes, or 0 while they are far from the limit; says so when they aren't.
+  #measure() {
+    const written = this.#box.value;
+    const near = this.#limit * NEAR;
+    const size = written.length * BYTES_OF_A_UNIT > near ? new TextEncoder().encode(written).length : 0;
+    const kib = (bytes) => grouped(Math.ceil(bytes / 1024));
+    const figures = { size: kib(size), limit: kib(this.#limit) };
+    const isNear = size > near && size <= this.#limit;
+    const words = isNear ? text("near_limit", figures) : "";
+    const note = this.#part("size");
+    note.hidden = !isNear;
+    if (note.textContent !== words) note.textContent = words;
+    if (size > this.#limit) this.say(text("too_long", figures));
+    return size;
+  }
 
   #keepDraft = () => {
     clearTimeout(this.#timer);

@@ -12,6 +12,21 @@ export function roughly(milliseconds) {
   return text("seconds", { number: grouped(Math.floor(milliseconds / 100) / 10, 1) });
 }
 
+// 20.9 → "20.90 ms".
+export function milliseconds(value) {
+  return value === null ? "" : text("milliseconds", { number: grouped(Number(value), 2) });
+}
+
+// 52.4 → "≈ 52", while it runs; a slow one keeps a decimal.
+export function estimate(perSecond) {
+  return text("estimate", { number: perSecond < 10 ? grouped(perSecond, 1) : grouped(Math.round(perSecond)) });
+}
+
+// 611 → "611"; a count of nothing isn't said.
+export function count(number) {
+  return number ? grouped(number) : "";
+}
+
 // 55.1 → "55.10", as many decimals as are stored.
 export function rate(perSecond) {
   return perSecond === null ? "" : grouped(Number(perSecond), 2);

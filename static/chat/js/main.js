@@ -1,14 +1,22 @@
 // Puts the page together.
 
+import { Announcer } from "chat/announcer";
+import { Branch } from "chat/branch";
 import { Chat } from "chat/chat";
+import { Clipboard } from "chat/clipboard";
 import { Composer } from "chat/composer";
 import { ConnectionNotice } from "chat/connection";
+import { Followings } from "chat/followings";
+import { Keys } from "chat/keys";
 import { newKey, Outbox } from "chat/outbox";
+import { Panel } from "chat/panel";
 import { Place } from "chat/place";
+import { Requests } from "chat/requests";
 import { Sidebar } from "chat/sidebar";
 import { Socket } from "chat/socket";
 import { Storage, sturdy } from "chat/storage";
 import { use } from "chat/strings";
+import { Theme } from "chat/theme";
 import { Transcript } from "chat/transcript";
 
 const LOGIN_PAUSE_MS = 10_000;
@@ -20,13 +28,22 @@ const mould = (name) => document.querySelector(`template[data-mould=${name}]`);
 const page = json("page");
 use(json("strings"), document.documentElement.lang);
 
-const sidebar = new Sidebar(part("conversations"), mould("entry"));
+const requests = new Requests();
+const sidebar = new Sidebar(document.querySelector(".sidebar"), { requests, store: sturdy(() => sessionStorage) });
 sidebar.start();
+new Theme(part("theme"), sturdy(() => localStorage)).start();
 const transcript = new Transcript(part("messages"), { user: mould("user"), assistant: mould("assistant") });
 transcript.start();
-const place = new Place();
+const place = new Place(part("messages"), part("pill"));
 place.start();
-if (!transcript.isEmpty) place.toEnd();
+const chosen = transcript.byId(page.message);
+if (chosen !== null) chosen.element.scrollIntoView();
+else if (!transcript.isEmpty) place.toEnd();
+const announcer = new Announcer(part("announcer"));
+const clipboard = new Clipboard(part("messages"), announcer);
+clipboard.start();
+transcript.addEventListener("copy", ({ detail: { view, button } }) => clipboard.copy(button, view.source));
+new Keys(part("keys"), document.querySelector("textarea[name=prompt]")).start();
 
 // Without a model there is nothing to write on, and nothing to listen for.
 if (part("composer") !== null) talk();
@@ -41,7 +58,8 @@ function talk() {
   });
   const outbox = new Outbox(storage, tab());
   const parts = {
-    announcer: part("announcer"),
+    deleted: part("deleted"),
+    dock: part("dock"),
     frame: document.querySelector(".transcript"),
     title: part("title"),
     welcome: part("welcome"),
@@ -50,10 +68,27 @@ function talk() {
   composer.addEventListener("chosen", ({ detail }) => {
     part("local-notice")?.toggleAttribute("hidden", !detail.isLocal);
   });
-  new Chat({ page, socket, outbox, transcript, composer, sidebar, place, parts }).start();
+  for (const starter of document.querySelectorAll("[data-action=start]")) {
+    starter.addEventListener("click", () => composer.begin(starter.dataset.prompt));
+  }
+  const panel = new Panel(part("panel"), {
+    button: document.querySelector("[data-action=options]"),
+    memory: storage,
+    unsaved: new Storage(sturdy(() => sessionStorage), page.user),
+    requests,
+    chat: page.chat,
+    conversation: page.conversation,
+  });
+  panel.start();
+  socket.addEventListener("hello", panel.retry);
+  const followings = new Followings({ socket, transcript, announcer });
+  const branch = new Branch({ page, transcript, followings, requests, place });
+  branch.start();
+  new Chat({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }).start();
   const notice = new ConnectionNotice(part("connection"), socket);
   notice.start();
   socket.addEventListener("login", () => logIn(notice));
+  requests.addEventListener("login", () => logIn(notice));
   socket.start();
 }
 
@@ -66,7 +101,7 @@ function logIn(notice) {
     return;
   }
   store.setItem("chatsite.login", Date.now());
-  location.assign(`${page.login}?next=${encodeURIComponent(location.pathname)}`);
+  location.assign(`${page.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 function socketAddress() {

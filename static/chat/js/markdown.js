@@ -102,13 +102,25 @@ function wrapTable(table) {
 
 function wrapCode(pre) {
   const figure = element("figure", "code");
-  const language = languageOf(pre.firstElementChild);
-  figure.append(element("figcaption", "code__head", language));
+  const head = element("figcaption", "code__head");
+  head.append(element("span", "code__language", languageOf(pre.firstElementChild)));
+  figure.append(head);
   pre.className = "code__text";
   pre.dir = "ltr";
   pre.tabIndex = 0;
   pre.replaceWith(figure);
   figure.append(pre);
+}
+
+// Gives each code block below `root` that has none its button; only finished blocks get one, so that none comes and goes
+// while a block is rendered again and again. chat/clipboard hears them.
+export function addCopyButtons(root) {
+  for (const head of root.querySelectorAll(".code__head:not(:has(button))")) {
+    const button = element("button", "button button--quiet button--small code__copy", text("copy"));
+    button.type = "button";
+    button.dataset.action = "copy-code";
+    head.append(button);
+  }
 }
 
 // "language-python" → "python"; "" when the fence named none.

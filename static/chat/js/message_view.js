@@ -1,5 +1,8 @@
 // One message of the transcript: the element made by templates/chat/_message.html, brought to life.
+//
+// Events: "retry", "unqueue", "version" (detail: its id), "copy" (detail: the button), "grown".
 
+import { grouped } from "chat/figures";
 import { lengthOf } from "chat/fingerprint";
 import { Prose } from "chat/prose";
 import { OPEN_STATES } from "chat/protocol";
@@ -9,17 +12,18 @@ import { showTime } from "chat/times";
 
 export class MessageView extends EventTarget {
   element;
+  isOnItsWay = false; // not accepted yet
   #prose = null;
   #receipt = null;
 
   constructor(element) {
     super();
     this.element = element;
+    element.addEventListener("click", this.#press);
     if (!this.isAnswer) return;
     this.#prose = new Prose(this.#part("content"));
     this.#prose.addEventListener("grown", () => this.dispatchEvent(new CustomEvent("grown")));
     this.#receipt = new Receipt(this.#part("receipt"));
-    this.element.querySelector("[data-action=retry]").addEventListener("click", this.#retry);
   }
 
   get isAnswer() {
@@ -42,6 +46,26 @@ export class MessageView extends EventTarget {
     this.element.dataset.messageId = value;
   }
 
+  // The ids of this message and its siblings, the oldest first.
+  get versions() {
+    return versionsOf(this.element);
+  }
+
+  set versions(ids) {
+    const place = ids.indexOf(this.id);
+    this.element.dataset.versions = ids.join(" ");
+    this.#part("versions").hidden = ids.length < 2;
+    this.#part("place").textContent = `${place + 1}/${ids.length}`;
+    this.#part("place").ariaLabel = text("version_of", { place: place + 1, total: ids.length });
+    lead(this.#action("previous"), ids[place - 1]);
+    lead(this.#action("next"), ids[place + 1]);
+  }
+
+  // The text as it was written, to be copied.
+  get source() {
+    return this.isAnswer ? this.#prose.source : this.#part("content").textContent;
+  }
+
   set speaker(name) {
     this.#part("speaker").textContent = name;
   }
@@ -59,14 +83,15 @@ export class MessageView extends EventTarget {
 
   // At a prompt that is not accepted yet, or an answer that another one is asked for; "" takes it away.
   set pending(note) {
-    const pending = this.#part("pending") ?? this.#addPending();
+    const pending = this.#part("pending");
     pending.textContent = note;
     pending.hidden = note === "";
   }
 
-  // Whether another answer may be asked for.
+  // Whether another answer in the place of this one may be asked for.
   set canRetry(may) {
-    if (this.isAnswer) this.element.querySelector("[data-action=retry]").disabled = !may;
+    this.#action("retry").disabled = !may;
+    this.#action("again").disabled = !may;
   }
 
   // Renders a text that came with the page.
@@ -93,14 +118,14 @@ export class MessageView extends EventTarget {
     this.#prose.replace(content);
     this.#part("reasoning-text").textContent = reasoning;
     this.#part("reasoning").hidden = reasoning === "";
-    this.#receipt.count(lengthOf(content));
+    this.#receipt.count(lengthOf(content), lengthOf(reasoning));
   }
 
   // What a frame adds, and no more than that: a long answer has thousands of them.
   append(content, reasoning) {
     if (content !== "") this.#prose.append(content);
     if (reasoning !== "") this.#reason(reasoning);
-    this.#receipt.countMore(lengthOf(content));
+    this.#receipt.countMore(lengthOf(content), lengthOf(reasoning));
   }
 
   status(frame) {
@@ -120,7 +145,10 @@ export class MessageView extends EventTarget {
     this.#receipt.freeze(frame);
     const reason = reasonOf(frame);
     this.#fail(reason, frame.code ?? "");
-    return reason === "" ? text("announce_finished", { tokens: this.#receipt.tokens }) : text("announce_ended", { reason });
+    if (reason !== "") return text("announce_ended", { reason });
+    const tokens = frame.usage.completion_tokens;
+    if (tokens === null) return text("announce_finished");
+    return text("announce_finished_tokens", { tokens: grouped(tokens) }, tokens);
   }
 
   // The portal doesn't know this answer any more.
@@ -148,24 +176,54 @@ export class MessageView extends EventTarget {
     if (reasoning.firstChild === null) reasoning.append(added);
     else reasoning.firstChild.appendData(added);
     this.#part("reasoning").hidden = false;
+    if (this.#part("reasoning").open) this.dispatchEvent(new CustomEvent("grown"));
   }
 
-  #addPending() {
-    const pending = document.createElement("p");
-    pending.className = "message__pending";
-    pending.dataset.part = "pending";
-    pending.role = "status";
-    this.#part("failure").after(pending);
-    return pending;
-  }
-
-  #retry = () => {
-    this.dispatchEvent(new CustomEvent("retry"));
+  #press = (event) => {
+    const button = event.target.closest("[data-action]");
+    switch (button?.dataset.action) {
+      case "retry":
+      case "again":
+        this.#tell("retry");
+        break;
+      case "unqueue":
+        this.#tell("unqueue");
+        break;
+      case "copy":
+        this.#tell("copy", button);
+        break;
+      case "previous":
+      case "next":
+        if (event.ctrlKey || event.metaKey || event.shiftKey) break; // into another tab
+        event.preventDefault();
+        if (button.dataset.version) this.#tell("version", button.dataset.version);
+        break;
+    }
   };
+
+  #tell(name, detail = null) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  #action(name) {
+    return this.element.querySelector(`[data-action=${name}]`);
+  }
 
   #part(name) {
     return this.element.querySelector(`[data-part=${name}]`);
   }
+}
+
+export function versionsOf(element) {
+  return element.dataset.versions.split(" ").filter((id) => id !== "");
+}
+
+// A link to another version; without one it leads nowhere and says so.
+function lead(link, version) {
+  link.dataset.version = version ?? "";
+  link.ariaDisabled = version === undefined ? "true" : null;
+  if (version === undefined) link.removeAttribute("href");
+  else link.href = `?message=${version}`;
 }
 
 function reasonOf({ state, code, message }) {

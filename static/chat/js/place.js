@@ -1,50 +1,110 @@
-// The reader's place: at the end the page goes along with the text; anywhere else it stays where the reader is.
+// The reader's place: at the end the page goes along with the text; anywhere else it stays where the reader is, and a
+// button says that there is more below.
 
 const NEAR_PX = 48;
 const UPWARD_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
+const TYPES = "input, textarea, select, [contenteditable]";
 
 export class Place {
-  #isAtEnd = true;
+  #text;
+  #pill;
+  #follows = true;
+  #lastY = 0;
   #touchedAt = 0;
 
+  // `text`: the element whose text grows; `pill`: the button, null on a page where nothing grows.
+  constructor(text, pill) {
+    this.#text = text;
+    this.#pill = pill;
+  }
+
   start() {
+    this.#lastY = scrollY;
+    this.#follows = this.#left <= NEAR_PX;
     addEventListener("scroll", this.#scrolled, { passive: true });
+    addEventListener("resize", this.#resized, { passive: true });
     addEventListener("wheel", this.#wheeled, { passive: true });
     addEventListener("touchstart", this.#touched, { passive: true });
     addEventListener("touchmove", this.#dragged, { passive: true });
     addEventListener("keydown", this.#pressed);
+    this.#pill?.addEventListener("click", this.#toEnd);
   }
 
   stop() {
     removeEventListener("scroll", this.#scrolled);
+    removeEventListener("resize", this.#resized);
     removeEventListener("wheel", this.#wheeled);
     removeEventListener("touchstart", this.#touched);
     removeEventListener("touchmove", this.#dragged);
     removeEventListener("keydown", this.#pressed);
+    this.#pill?.removeEventListener("click", this.#toEnd);
   }
 
   // Text has grown: goes along, if that is what the reader wants.
   keep = () => {
-    if (this.#isAtEnd) this.toEnd();
+    this.#scrolled(); // a jump whose event is still on its way
+    if (this.#follows && this.#left > 1 && this.#isHeld) this.#follows = false;
+    if (this.#follows) this.toEnd();
+    else if (this.#left > NEAR_PX) this.#showPill(true);
   };
 
-  toEnd() {
-    this.#isAtEnd = true;
-    scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+  // The reader looks at `element`, which stood at `top`, in px from the upper edge of the window.
+  keepAt(element, top) {
+    scrollBy({ top: element.getBoundingClientRect().top - top, behavior: "instant" });
+    this.#lastY = scrollY;
   }
 
-  #scrolled = () => {
-    const { scrollHeight } = document.documentElement;
-    if (scrollHeight - innerHeight - scrollY <= NEAR_PX) this.#isAtEnd = true;
-    else if (scrollY < this.#lastY) this.#isAtEnd = false;
+  toEnd() {
+    scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
     this.#lastY = scrollY;
+    this.#follow();
+  }
+
+  // So many pixels stand below what is in sight.
+  get #left() {
+    return document.documentElement.scrollHeight - innerHeight - scrollY;
+  }
+
+  // Whoever selects text, or stands in it with the keyboard, has a hand on it.
+  get #isHeld() {
+    const selection = getSelection();
+    if (!selection.isCollapsed && this.#text.contains(selection.anchorNode)) return true;
+    return this.#text.contains(document.activeElement);
+  }
+
+  #follow() {
+    this.#follows = true;
+    this.#showPill(false);
+  }
+
+  // Before the page has moved, so that no text pulls it back meanwhile.
+  #letGo() {
+    if (scrollY > 0) this.#follows = false;
+  }
+
+  #showPill(isShown) {
+    if (this.#pill !== null) this.#pill.hidden = !isShown;
+  }
+
+  #toEnd = () => this.toEnd();
+
+  // Upwards lets go, however little. A page that gets shorter moves up as well, but there the end is in sight.
+  #scrolled = () => {
+    const moved = scrollY - this.#lastY;
+    this.#lastY = scrollY;
+    if (moved < 0 && this.#left > 1) this.#follows = false;
+    else if (moved !== 0 && this.#left <= NEAR_PX) this.#follow();
   };
 
-  #lastY = 0;
+  // The keyboard of a phone has come or gone.
+  #resized = () => {
+    if (this.#follows) this.toEnd();
+  };
 
-  // One movement upwards lets go at once, even within reach of the end.
   #wheeled = (event) => {
-    if (event.deltaY < 0) this.#isAtEnd = false;
+    if (event.ctrlKey || scrollsItself(event.target)) return;
+    if (event.deltaY < 0) this.#letGo();
+    else if (event.deltaY > 0 && this.#left <= NEAR_PX) this.#follow();
   };
 
   #touched = (event) => {
@@ -52,10 +112,19 @@ export class Place {
   };
 
   #dragged = (event) => {
-    if (event.touches[0].clientY > this.#touchedAt) this.#isAtEnd = false;
+    if (event.touches[0].clientY > this.#touchedAt && !scrollsItself(event.target)) this.#letGo();
   };
 
   #pressed = (event) => {
-    if (UPWARD_KEYS.has(event.key) && !event.target.matches("textarea, input, select")) this.#isAtEnd = false;
+    const isUpward = UPWARD_KEYS.has(event.key) || (event.key === " " && event.shiftKey);
+    if (isUpward && !event.target.closest(TYPES) && !scrollsItself(event.target)) this.#letGo();
   };
+}
+
+// Whether a movement there moves a list or a box of its own, and not the page.
+function scrollsItself(element) {
+  for (let one = element; one !== null && one !== document.body; one = one.parentElement) {
+    if (one.scrollHeight > one.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(one).overflowY)) return true;
+  }
+  return false;
 }

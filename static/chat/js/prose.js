@@ -3,7 +3,7 @@
 
 import { finishedPart } from "chat/blocks";
 import { highlight } from "chat/highlight";
-import { parse, render } from "chat/markdown";
+import { addCopyButtons, parse, render } from "chat/markdown";
 
 const LONGEST = 200_000;
 const SLOW_MS = 8;
@@ -21,6 +21,7 @@ export class Prose extends EventTarget {
   #frame = null;
   #notBefore = 0;
   #isPlain = false;
+  #isStale = false;
 
   constructor(element) {
     super();
@@ -29,10 +30,17 @@ export class Prose extends EventTarget {
     this.#caret.setAttribute("aria-hidden", "true");
   }
 
-  // The whole text anew.
+  // The Markdown that is here.
+  get source() {
+    return this.#source;
+  }
+
+  // The whole text anew. What is shown stays where it goes on from that, and until there is something in its place:
+  // a page that gets short for a moment loses the reader's place.
   replace(source) {
+    if (source === this.#source && this.#isRendered) return;
+    this.#isStale ||= !source.startsWith(this.#source);
     this.#source = source;
-    this.#clear();
     this.#schedule();
   }
 
@@ -46,10 +54,10 @@ export class Prose extends EventTarget {
     cancelAnimationFrame(this.#frame);
     this.#frame = null;
     // A definition may stand behind the link that names it: such a text is rendered once more as a whole.
-    if (Object.keys(this.#references).length > 0) this.#clear();
+    this.#isStale ||= Object.keys(this.#references).length > 0;
     this.#render();
     this.#caret.remove();
-    this.#openNodes = [];
+    addCopyButtons(this.#element);
     highlight(this.#element);
     this.dispatchEvent(new CustomEvent("grown"));
   }
@@ -59,8 +67,14 @@ export class Prose extends EventTarget {
     this.#references = {};
     this.#openNodes = [];
     this.#isPlain = false;
+    this.#isStale = false;
     this.#element.classList.remove("message__content--plain");
     this.#element.replaceChildren();
+  }
+
+  // Until then the element holds what came with the page.
+  get #isRendered() {
+    return "rendered" in this.#element.dataset;
   }
 
   #schedule() {
@@ -83,6 +97,7 @@ export class Prose extends EventTarget {
   };
 
   #render() {
+    if (!this.#isRendered || this.#isStale) this.#clear();
     this.#element.dataset.rendered = "";
     if (this.#source.length > LONGEST) {
       this.#renderPlain();
@@ -103,6 +118,7 @@ export class Prose extends EventTarget {
 
   #finish(tokens, source, env) {
     const fragment = render(tokens, env);
+    addCopyButtons(fragment);
     highlight(fragment);
     this.#element.append(fragment);
     this.#rendered += source.length;

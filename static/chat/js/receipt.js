@@ -1,53 +1,83 @@
 // The receipt under an answer: what is going on and for how long while it runs, then what it took.
 
-import { finishInWords, grouped, rate, roughly, seconds, sourceWord, tokens } from "chat/figures";
+import { Curve, draw } from "chat/curve";
+import {
+  count, estimate, finishInWords, grouped, milliseconds, rate, roughly, seconds, sourceWord, tokens,
+} from "chat/figures";
 import { text } from "chat/strings";
 
 const TICK_MS = 250;
+const SOON_MS = 500; // earlier than this after the first delta a speed says nothing
+const CHARACTERS_A_TOKEN = 4;
 
 export class Receipt {
   #element;
-  #phase = null;
+  #summary;
+  #clock = "";
   #since = 0;
   #until = null;
+  #ttft = null;
+  #first = null;
   #characters = 0;
+  #length = 0; // with the reasoning
+  #deltas = 0;
+  #curve = new Curve();
   #timer = null;
 
   constructor(element) {
     this.#element = element;
+    this.#summary = element.querySelector("summary");
+    this.#summary.addEventListener("click", this.#fold);
+    if (element.dataset.curve) this.#draw(Curve.from(element.dataset.curve));
   }
 
-  // Begins to count the time of a phase. `status` is the frame, or only {phase}.
+  // What goes on now. `status` is the frame, or only {phase, state}. One clock runs from the request to the end; waiting
+  // for one's turn and for another attempt have their own.
   live(status) {
-    const name = phaseName(status);
-    if (status.phase !== this.#phase || status.phase === "retrying") {
-      this.#phase = status.phase;
-      this.#since = performance.now();
-      this.#until = status.phase === "retrying" && status.wait_ms ? this.#since + status.wait_ms : null;
-    }
+    const { phase, attempt = 1, elapsed_ms: elapsed, wait_ms: wait, ttft_ms: ttft } = status;
+    const now = performance.now();
+    const clock = ["queued", "retrying"].includes(phase) ? `${phase} ${attempt}` : "request";
+    if (clock !== this.#clock) this.#begin(clock, now);
+    if (elapsed !== undefined) this.#since = now - elapsed;
+    this.#until = phase === "retrying" && wait ? this.#since + wait : null;
+    this.#ttft = ttft ?? this.#ttft;
     this.#part("phase").hidden = false;
-    this.#part("phase-name").textContent = name;
+    this.#part("phase-name").textContent = phaseName(status);
     this.#element.classList.add("receipt--live");
-    this.#element.dataset.phase = status.phase;
+    this.#element.dataset.phase = phase;
+    this.#summary.tabIndex = -1;
     this.#timer ??= setInterval(this.#tick, TICK_MS);
     this.#tick();
   }
 
-  // So many characters are here.
-  count(characters) {
+  // So many characters are here, and so many of reasoning. How many deltas they came in, nobody says.
+  count(characters, reasoning = 0) {
     this.#characters = characters;
+    this.#length = characters + reasoning;
+    this.#deltas = this.#length / CHARACTERS_A_TOKEN;
+    this.#first = null;
   }
 
-  // And so many more.
-  countMore(characters) {
+  // And so many more, in one delta.
+  countMore(characters, reasoning = 0) {
+    if (this.#first === null) {
+      this.#first = { at: performance.now(), written: this.#written };
+      this.#point(this.#first.at);
+    }
     this.#characters += characters;
+    this.#length += characters + reasoning;
+    this.#deltas += 1;
   }
 
   // The end: what `finished` says, in the same row.
   freeze({ usage, timing, finish_reason: reason, state }) {
+    // Who saw nothing of it being written has nothing to draw.
+    if (this.#first !== null && timing.duration_ms !== null) this.#point(this.#since + timing.duration_ms);
+    if (this.#first !== null) this.#draw(this.#curve);
     this.stop();
     this.#element.classList.remove("receipt--live");
     delete this.#element.dataset.phase;
+    this.#summary.removeAttribute("tabindex");
     this.#part("phase").hidden = true;
     this.#figure("characters", "");
     this.#keep({ durationMs: timing.duration_ms, ttftMs: timing.ttft_ms, promptTokens: usage.prompt_tokens });
@@ -57,7 +87,14 @@ export class Receipt {
     this.#figure("ttft", seconds(timing.ttft_ms));
     this.#figure("speed", rate(timing.tokens_per_second));
     this.#figure("tokens", tokens(usage.prompt_tokens, usage.completion_tokens), usage.source);
-    this.#figure("finish", finishInWords(reason, state));
+    this.#figure("finish", finishInWords(reason, state)).dataset.finish = reason ?? "";
+    this.#fact("gap", seconds(timing.longest_gap_ms));
+    this.#fact("between", milliseconds(timing.inter_token_latency_ms));
+    this.#fact("characters", rate(timing.characters_per_second));
+    this.#fact("deltas", count(timing.deltas));
+    this.#fact("reasoning", count(usage.reasoning_tokens));
+    this.#fact("cached", count(usage.cached_tokens));
+    this.#fact("finish", finishInWords(reason, state), reason ?? "");
   }
 
   stop() {
@@ -65,16 +102,54 @@ export class Receipt {
     this.#timer = null;
   }
 
-  // The tokens as the receipt shows them.
-  get tokens() {
-    return this.#element.querySelector("[data-figure=tokens]").textContent.trim().replace(/\s+/g, " ");
+  #begin(clock, now) {
+    this.#clock = clock;
+    this.#since = now;
+    this.#ttft = null;
+    this.#first = null;
+    this.#curve = new Curve();
+    this.#curve.add(0, 0);
   }
 
   #tick = () => {
     const now = performance.now();
-    const shown = this.#until === null ? now - this.#since : Math.max(0, this.#until - now);
-    this.#part("phase-time").textContent = roughly(shown);
-    this.#figure("characters", this.#characters > 0 ? grouped(this.#characters) : "");
+    this.#part("phase-time").textContent = roughly(this.#until === null ? now - this.#since : Math.max(0, this.#until - now));
+    this.#figure("characters", count(this.#characters));
+    this.#figure("ttft", this.#firstToken);
+    const speed = this.#speed(now);
+    this.#figure("speed", speed === null ? "" : estimate(speed));
+    if (this.#clock !== "request" || this.#length === 0) return;
+    this.#point(now);
+    this.#draw(this.#curve);
+  };
+
+  // As the portal measured it; until it says so, as it looks from here.
+  get #firstToken() {
+    if (this.#ttft !== null) return seconds(this.#ttft);
+    return this.#first === null || this.#length === 0 ? "" : text("estimate", { number: roughly(this.#first.at - this.#since) });
+  }
+
+  // Tokens so far, nearly: a delta holds one or more, and a token four characters or so.
+  get #written() {
+    return Math.max(this.#deltas, this.#length / CHARACTERS_A_TOKEN);
+  }
+
+  #speed(now) {
+    if (this.#ttft !== null) return perSecond(this.#written, now - this.#since - this.#ttft);
+    return this.#first === null ? null : perSecond(this.#written - this.#first.written, now - this.#first.at);
+  }
+
+  #point(now) {
+    this.#curve.add(Math.max(0, Math.round(now - this.#since)), this.#length);
+  }
+
+  #draw(curve) {
+    draw(curve, this.#element.querySelector(".spark"));
+  }
+
+  // There is nothing to unfold before the end.
+  #fold = (event) => {
+    if (this.#element.classList.contains("receipt--live")) event.preventDefault();
   };
 
   #keep(values) {
@@ -85,15 +160,28 @@ export class Receipt {
     const item = this.#element.querySelector(`[data-figure=${name}]`);
     item.querySelector(".receipt__value").textContent = value;
     item.hidden = value === "" && source === null;
-    if (source === null) return;
-    const badge = item.querySelector(".badge");
-    badge.dataset.source = source;
-    badge.textContent = sourceWord(source);
+    if (source !== null) {
+      const badge = item.querySelector(".badge");
+      badge.dataset.source = source;
+      badge.textContent = sourceWord(source);
+    }
+    return item;
+  }
+
+  #fact(name, value, more = "") {
+    const item = this.#element.querySelector(`[data-fact=${name}]`);
+    item.querySelector(".facts__text").textContent = value;
+    item.hidden = value === "";
+    if (more !== "") item.querySelector(".facts__more").textContent = more;
   }
 
   #part(name) {
     return this.#element.querySelector(`[data-part=${name}]`);
   }
+}
+
+function perSecond(written, elapsed) {
+  return elapsed < SOON_MS ? null : (written * 1000) / elapsed;
 }
 
 function phaseName({ phase, state, attempt, wait_ms: wait, position }) {

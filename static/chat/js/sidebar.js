@@ -1,46 +1,219 @@
-// The list of conversations at the side: a new one comes in at the top, and one that goes on moves there.
+// The list of conversations at the side: it comes page after page, and what the socket tells keeps it right.
+// Events: "deleted" and "restored" (detail: {id}), when it happened by hand here.
 
-import { showTime, showTimes } from "chat/times";
+import { Entries } from "chat/entries";
+import { factsOf } from "chat/entry";
+import { EntryTools } from "chat/entry_tools";
+import { compareEntries } from "chat/groups";
+import { text } from "chat/strings";
+import { UndoNotices } from "chat/undo";
 
-export class Sidebar {
+const AHEAD = "200px";
+const OK = 200;
+const DONE = 204;
+const PLACE = "chatsite.sidebar";
+
+export class Sidebar extends EventTarget {
+  #nav;
   #list;
-  #mould;
+  #requests;
+  #store;
+  #entries;
+  #tools;
+  #notices;
+  #more = null;
+  #heard = null;
+  #lastTurn = Promise.resolve();
+  #sight = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.#loadMore(), { rootMargin: AHEAD });
 
-  constructor(list, mould) {
-    this.#list = list;
-    this.#mould = mould;
+  // `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
+  constructor(nav, { requests, store }) {
+    super();
+    this.#nav = nav;
+    this.#list = nav.querySelector("[data-part=conversations]");
+    this.#requests = requests;
+    this.#store = store;
+    const all = [...nav.querySelectorAll("template[data-mould]")];
+    const moulds = Object.fromEntries(all.map(({ dataset, content }) => [dataset.mould, content]));
+    this.#entries = new Entries(this.#list, moulds);
+    this.#tools = new EntryTools(this.#list, { moulds, requests, find: this.#entries.find });
+    this.#notices = new UndoNotices(nav.querySelector("[data-part=undo]"), moulds.undo);
   }
 
   start() {
-    showTimes(this.#list);
+    const raw = this.#list.querySelector("ul");
+    const current = this.#list.dataset.current || null;
+    this.current = current;
+    this.#takeIn(this.#list, new Set());
+    raw.remove();
+    this.#list.dataset.state = "ready";
+    this.#list.scrollTop = Number(this.#store.getItem(PLACE));
+    this.#entries.get(current)?.element.scrollIntoView({ block: "nearest" });
+    this.#nav.addEventListener("click", this.#click);
+    this.#tools.addEventListener("closed", ({ detail: entry }) => this.#entries.place(entry));
+    this.#tools.addEventListener("gone", ({ detail: entry }) => this.#remove(entry.id));
+    this.#tools.addEventListener("deleted", ({ detail }) => this.#offerUndo(detail));
+    this.#tools.start();
+    document.addEventListener("visibilitychange", this.#entries.turnDay);
+    addEventListener("pagehide", () => this.#store.setItem(PLACE, this.#list.scrollTop));
   }
 
-  // `address` leads to the conversation; it is the one on the page.
-  add(id, title, address) {
-    if (this.#entry(id) !== null) return;
-    const item = this.#mould.content.firstElementChild.cloneNode(true);
-    const entry = item.querySelector(".entry");
-    entry.href = address;
-    entry.dataset.conversation = id;
-    entry.ariaCurrent = "page";
-    entry.querySelector(".entry__title").textContent = title;
-    this.#list.prepend(item);
-    this.touch(id);
+  // The conversation that is open on this page, or null.
+  set current(id) {
+    this.#entries.current = id;
+  }
+
+  has(id) {
+    return this.#entries.has(id);
+  }
+
+  // When something was said last in a listed conversation, in ms; null for another one.
+  updatedAt(id) {
+    return this.#entries.get(id)?.updatedAt ?? null;
+  }
+
+  // One that has just begun on this page.
+  add(id, title) {
+    if (!this.has(id)) {
+      this.#entries.put({ id, title, pinned: false, unread: false, state: null, updatedAt: Date.now() });
+    }
+    this.current = id;
   }
 
   // Something was just said in it.
   touch(id) {
-    const entry = this.#entry(id);
-    if (entry === null) return;
-    const time = entry.querySelector("time");
-    time.dateTime = new Date().toISOString();
-    showTime(time);
-    this.#list.prepend(entry.closest("li"));
+    if (this.has(id)) this.#entries.put({ id, updatedAt: Date.now() });
   }
 
-  #entry(id) {
-    return this.#list.querySelector(`[data-conversation="${CSS.escape(id)}"]`);
+  // A `conversation` frame.
+  apply({ conversation, deleted }) {
+    const { id, title, pinned, archived, state, unread, updated_at: updatedAt } = conversation;
+    this.#heard?.add(id);
+    if (this.#tools.isDeleting(id)) return; // Undo is offered when the answer comes
+    if (deleted || archived || title === "") this.#remove(id);
+    else this.#entries.put({ id, title, pinned, state, unread, updatedAt: Date.parse(updatedAt) });
+    this.#entries.turnDay();
   }
+
+  // Asks the server again for as much as is shown, so that nothing missed stays wrong.
+  refresh() {
+    return this.#inTurn(async (heard) => {
+      const shown = this.#entries.ids;
+      const seen = new Set();
+      let address = `${this.#list.dataset.root}list/`;
+      while (address !== null) {
+        const { status, document: page } = await this.#requests.document(address);
+        if (status !== OK) return;
+        this.#takeIn(page, heard).forEach((id) => seen.add(id));
+        address = this.#more !== null && seen.size < shown.length ? this.#more.href : null;
+      }
+      // What lies behind the last page that was asked for may still be there.
+      const last = this.#entries.get([...seen].findLast((id) => this.has(id)));
+      const isBehind = (entry) => this.#more !== null && (last === undefined || compareEntries(last, entry) < 0);
+      for (const id of shown) {
+        if (this.has(id) && !seen.has(id) && !heard.has(id) && !isBehind(this.#entries.get(id))) this.#remove(id);
+      }
+      this.#entries.turnDay();
+    });
+  }
+
+  // Pages come one after the other. What the socket tells meanwhile is newer than they are.
+  #inTurn(job) {
+    const turn = this.#lastTurn.then(async () => {
+      this.#heard = new Set();
+      await job(this.#heard);
+    });
+    this.#lastTurn = turn.catch(() => {}).finally(() => (this.#heard = null));
+    return turn;
+  }
+
+  // A page of entries, as the server wrote it. Returns the ids.
+  #takeIn(page, heard) {
+    const all = [...page.querySelectorAll("[data-conversation]")].map(factsOf);
+    for (const facts of all) if (!heard.has(facts.id)) this.#entries.put(facts);
+    this.#setMore(page.querySelector("[data-part=more]"));
+    return all.map(({ id }) => id);
+  }
+
+  // The link stays the same one, so that it keeps the focus.
+  #setMore(link) {
+    this.#sight.disconnect();
+    if (link === null || this.#more === null) {
+      this.#more?.remove();
+      this.#more = link;
+    }
+    if (link === null) return;
+    this.#list.append(this.#more);
+    this.#more.href = link.getAttribute("href");
+    this.#more.textContent = link.textContent;
+    this.#more.ariaBusy = "false";
+    this.#sight.observe(this.#more);
+  }
+
+  #loadMore() {
+    if (this.#more.ariaBusy === "true") return;
+    this.#more.ariaBusy = "true";
+    this.#more.textContent = text("list_loading");
+    this.#inTurn(async (heard) => {
+      const link = this.#more;
+      if (link === null) return;
+      const { status, document: page } = await this.#requests.document(link.href);
+      if (status !== OK) {
+        link.ariaBusy = "false";
+        link.textContent = text("list_failed");
+        this.#sight.disconnect();
+        return;
+      }
+      const hadFocus = link === document.activeElement;
+      const [first] = this.#takeIn(page, heard);
+      if (hadFocus) this.#entries.get(first)?.link.focus();
+    });
+  }
+
+  #remove(id) {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#tools.forget(entry);
+    this.#entries.remove(entry);
+  }
+
+  #offerUndo({ entry, isByKeyboard }) {
+    const { id, facts } = entry;
+    const { pathname } = entry.link;
+    const heir = this.#entries.neighbour(entry);
+    this.#remove(id);
+    const line = this.#notices.add({
+      title: entry.title,
+      back: () => (heir.isConnected ? heir : this.#list).focus(),
+      undo: async () => {
+        const { status } = await this.#requests.post(`${pathname}restore/`);
+        if (status !== DONE) return status;
+        if (!this.has(id)) this.#entries.put(facts);
+        this.#entries.get(id).link.focus();
+        this.#say("restored", id);
+        return status;
+      },
+    });
+    // With the keyboard, Undo is where one is; the mouse is still at the list.
+    if (isByKeyboard) line.querySelector("button").focus();
+    this.#say("deleted", id);
+  }
+
+  #say(name, id) {
+    this.dispatchEvent(new CustomEvent(name, { detail: { id } }));
+  }
+
+  #click = (event) => {
+    const link = event.target.closest("a[href]");
+    if (link === null) return;
+    if (link === this.#more) {
+      event.preventDefault();
+      this.#loadMore();
+      return;
+    }
+    // The drawer has done its work; the focus goes back to its button.
+    if (this.#nav.matches(":popover-open")) this.#nav.hidePopover();
+  };
 }
 
 // The first line that holds something, as the server makes a title of it; the style cuts what is too long.

@@ -1,7 +1,7 @@
 // Moments in the viewer's own time zone; the server writes them in UTC.
 
 // The viewer's own variety of the page's language: en-GB writes the hour in another way than en-US.
-function language() {
+export function language() {
   const { lang } = document.documentElement;
   return navigator.languages.find((one) => one === lang || one.startsWith(`${lang}-`)) ?? lang;
 }

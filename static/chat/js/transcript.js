@@ -1,8 +1,9 @@
 // The messages on the page, in their order. Makes new ones from the server's own template.
 //
-// Events: "retry" (detail: the answer's view), "grown".
+// Events: "retry", "version" (detail: its id), "unqueue", "copy" (detail: {view, button}), "left" (an answer is taken off
+// the page while it runs), "grown". Where nothing else is said, detail is the message's view.
 
-import { MessageView } from "chat/message_view";
+import { MessageView, versionsOf } from "chat/message_view";
 import { showTimes } from "chat/times";
 
 export class Transcript extends EventTarget {
@@ -18,10 +19,7 @@ export class Transcript extends EventTarget {
   }
 
   start() {
-    showTimes(this.#element);
-    for (const element of this.#element.querySelectorAll("[data-message-id]")) {
-      this.#adopt(element).renderStored();
-    }
+    this.#adoptAll([...this.#element.querySelectorAll("[data-message-id]")]);
   }
 
   get openAnswers() {
@@ -32,9 +30,13 @@ export class Transcript extends EventTarget {
     return this.#views.length === 0;
   }
 
-  // Whether another answer may be asked for.
-  set canRetry(may) {
-    for (const view of this.#views) view.canRetry = may;
+  // The id of the last message that the portal knows; null without one.
+  get lastId() {
+    return this.#views.findLast((view) => !view.isOnItsWay)?.id ?? null;
+  }
+
+  forEachAnswer(act) {
+    this.#views.filter((view) => view.isAnswer).forEach(act);
   }
 
   byId(id) {
@@ -42,43 +44,101 @@ export class Transcript extends EventTarget {
   }
 
   byGeneration(generation) {
-    return this.#views.find((view) => view.isAnswer && view.generation === generation) ?? null;
+    // From the end: a long answer asks thousands of times, and is the last one.
+    return this.#views.findLast((view) => view.isAnswer && view.generation === generation) ?? null;
   }
 
-  // A prompt that is on its way; its key stands in for its id.
-  addPrompt(key, content) {
-    const view = this.#make("user");
-    view.id = key;
+  // The message on the page of which `id` is a version.
+  versionOf(id) {
+    return this.#views.find((view) => view.versions.includes(id)) ?? null;
+  }
+
+  // The message after `view`, or the first one for null; null when there is none that the portal knows.
+  following(view) {
+    const next = this.#views[view === null ? 0 : this.#views.indexOf(view) + 1];
+    return next === undefined || next.isOnItsWay ? null : next;
+  }
+
+  // A prompt; while it is on its way its key stands in for its id.
+  addPrompt(id, content, { versions = [], createdAt = null, after = this.#views.at(-1) ?? null } = {}) {
+    const view = this.#make("user", after, createdAt);
+    view.id = id;
     view.prompt = content;
+    view.versions = versions;
+    view.isOnItsWay = versions.length === 0;
     return view;
   }
 
-  addAnswer(id, generation, state, speaker) {
-    const view = this.#make("assistant");
+  addAnswer({ id, generation, state = "queued", speaker, versions, createdAt = null, after }) {
+    const view = this.#make("assistant", after, createdAt);
     view.speaker = speaker;
     view.begin(id, generation, state);
+    view.versions = versions;
     return view;
   }
 
-  // Takes `view` and all that follows it off the page: they are on another branch now.
+  // Takes `view` and all that follows it off the page, but for prompts on their way: it is on another branch now.
   removeFrom(view) {
     const index = this.#views.indexOf(view);
-    if (index >= 0) this.#views.splice(index).forEach((one) => one.remove());
+    if (index < 0) return;
+    const removed = this.#views.splice(index);
+    this.#views.push(...removed.filter((one) => one !== view && one.isOnItsWay));
+    removed.filter((one) => !this.#views.includes(one)).forEach((one) => this.#drop(one));
   }
 
-  #make(role) {
+  // The messages of the portal's own page, as elements, take the place of those here. What stands here already stays,
+  // and so do prompts that are on their way.
+  swap(elements) {
+    const ids = elements.map((element) => element.dataset.messageId);
+    const shown = this.#views.filter((view) => !view.isOnItsWay);
+    const other = shown.findIndex((view, index) => view.id !== ids[index]);
+    const kept = other < 0 ? shown.length : other;
+    shown.slice(0, kept).forEach((view, index) => {
+      view.versions = versionsOf(elements[index]);
+    });
+    const waiting = this.#views.filter((view) => view.isOnItsWay);
+    shown.slice(kept).forEach((view) => this.#drop(view));
+    this.#views = shown.slice(0, kept);
+    const added = elements.slice(kept).map((element) => document.adoptNode(element));
+    const next = waiting[0]?.element ?? null;
+    added.forEach((element) => this.#element.insertBefore(element, next));
+    this.#adoptAll(added);
+    this.#views.push(...waiting);
+  }
+
+  #drop(view) {
+    if (view.isOpen) this.#tell("left", view);
+    view.remove();
+  }
+
+  #make(role, after, createdAt) {
     const element = this.#moulds[role].content.querySelector("[data-message-id]").cloneNode(true);
-    this.#element.append(element);
-    const view = this.#adopt(element);
-    view.writtenAt = new Date();
+    if (after === null) this.#element.prepend(element);
+    else after.element.after(element);
+    const view = this.#adopt(element, after === null ? 0 : this.#views.indexOf(after) + 1);
+    view.writtenAt = createdAt === null ? new Date() : new Date(createdAt);
     return view;
   }
 
-  #adopt(element) {
+  #adoptAll(elements) {
+    for (const element of elements) {
+      showTimes(element);
+      this.#adopt(element, this.#views.length).renderStored();
+    }
+  }
+
+  #adopt(element, index) {
     const view = new MessageView(element);
-    view.addEventListener("retry", () => this.dispatchEvent(new CustomEvent("retry", { detail: view })));
+    for (const name of ["retry", "unqueue"]) view.addEventListener(name, () => this.#tell(name, view));
+    view.addEventListener("version", ({ detail }) => this.#tell("version", detail));
+    view.addEventListener("copy", ({ detail: button }) => this.#tell("copy", { view, button }));
     view.addEventListener("grown", () => this.dispatchEvent(new CustomEvent("grown")));
-    this.#views.push(view);
+    requestAnimationFrame(() => requestAnimationFrame(() => element.classList.add("message--drawn")));
+    this.#views.splice(index, 0, view);
     return view;
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

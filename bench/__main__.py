@@ -1,0 +1,20 @@
+"""`./run.py bench NAME [..]`: one measurement, each a module of this folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = {"frames": "how smoothly a long answer streams into a long conversation"}
+
+
+def main() -> int:
+    name, arguments = (sys.argv[1:2] or [""])[0], sys.argv[2:]
+    if name not in NAMES:
+        print("".join(f"./run.py bench {one:10} {what}\n" for one, what in NAMES.items()), end="")
+        return 2
+    code: int = importlib.import_module(f"bench.{name}").main(arguments)
+    return code
+
+
+sys.exit(main())

@@ -1,0 +1,92 @@
+// Buttons that copy. They say what came of it, for two seconds and to those who listen.
+
+import { text } from "chat/strings";
+
+const SAID_MS = 2_000;
+
+// Resolves to whether it worked.
+export async function copyText(copied) {
+  try {
+    await navigator.clipboard.writeText(copied);
+    return true;
+  } catch {
+    return copySelected(copied); // there is no clipboard without https, and a browser may refuse it
+  }
+}
+
+export class Clipboard {
+  #root;
+  #announcer;
+  #timers = new WeakMap();
+
+  // `root`: where the buttons of code blocks are.
+  constructor(root, announcer) {
+    this.#root = root;
+    this.#announcer = announcer;
+  }
+
+  start() {
+    this.#root.addEventListener("click", this.#press);
+  }
+
+  stop() {
+    this.#root.removeEventListener("click", this.#press);
+  }
+
+  // Copies, and lets `button` say so.
+  async copy(button, copied) {
+    const worked = await copyText(copied);
+    this.#say(button, text(worked ? "copied" : "not_copied"));
+    this.#announcer.say(text(worked ? "announce_copied" : "announce_not_copied"));
+  }
+
+  #press = ({ target }) => {
+    const button = target.closest("[data-action=copy-code]");
+    if (button === null) return;
+    const code = button.closest("figure").querySelector("code");
+    this.copy(button, code.textContent.replace(/\n$/, "")); // pasted into a shell, a line end would run it
+  };
+
+  // A button with words says it in their place, one with an icon alone in its place (control.css).
+  #say(button, word) {
+    const isIcon = button.textContent.trim() === "";
+    const before = this.#timers.get(button);
+    clearTimeout(before?.timer);
+    const usual = before?.usual ?? button.textContent;
+    if (isIcon) button.dataset.said = word;
+    else button.textContent = word;
+    const timer = setTimeout(() => {
+      this.#timers.delete(button);
+      delete button.dataset.said;
+      if (!isIcon) button.textContent = usual;
+    }, SAID_MS);
+    this.#timers.set(button, { timer, usual });
+  }
+}
+
+function copySelected(copied) {
+  const box = document.createElement("textarea");
+  const focused = document.activeElement;
+  const selection = getSelection();
+  const selected = selection.rangeCount > 0 ? selection.getRangeAt(0) : null;
+  box.className = "sr-only";
+  box.readOnly = true;
+  box.value = copied;
+  // Below an open dialog nothing can be selected.
+  (focused?.closest("dialog") ?? document.body).append(box);
+  box.focus({ preventScroll: true });
+  box.select();
+  let worked = false;
+  try {
+    worked = document.execCommand("copy");
+  } catch {
+    // it did not
+  }
+  box.remove();
+  focused?.focus({ preventScroll: true });
+  if (selected !== null) {
+    selection.removeAllRanges();
+    selection.addRange(selected);
+  }
+  return worked;
+}

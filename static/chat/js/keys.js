@@ -1,0 +1,45 @@
+// The keys that work everywhere on the page, and the list of all keys.
+
+const TYPES = "input, textarea, select, [contenteditable]";
+
+export class Keys {
+  #dialog;
+  #box;
+
+  // `box`: where one writes; null on a page without.
+  constructor(dialog, box) {
+    this.#dialog = dialog;
+    this.#box = box;
+  }
+
+  start() {
+    addEventListener("keydown", this.#press);
+    addEventListener("click", this.#click);
+  }
+
+  stop() {
+    removeEventListener("keydown", this.#press);
+    removeEventListener("click", this.#click);
+  }
+
+  #press = (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (document.querySelector("dialog[open]") !== null) return;
+    if (event.key === "?" && !event.target.closest(TYPES)) this.#open(event);
+    if (event.key === "Escape" && event.shiftKey && this.#box !== null) {
+      event.preventDefault();
+      this.#box.focus();
+    }
+  };
+
+  #click = (event) => {
+    if (event.target.closest("[data-action=keys]")) this.#open(event);
+    // The dialog itself is hit only beside what stands in it.
+    else if (event.target === this.#dialog || event.target.closest("[data-action=close-keys]")) this.#dialog.close();
+  };
+
+  #open(event) {
+    event.preventDefault();
+    this.#dialog.showModal();
+  }
+}

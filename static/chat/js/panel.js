@@ -1,0 +1,225 @@
+// The options of the conversation: a column beside the work, on small screens a sheet over it. Saves by itself.
+//
+// Event: "created" (detail: {id, address}): the first change made the conversation.
+
+import { Options, written } from "chat/options";
+import { text } from "chat/strings";
+
+const SAVE_MS = 600;
+const FLUSH_MS = 2_000;
+const IS_OPEN = "panel";
+
+export class Panel extends EventTarget {
+  #element;
+  #button;
+  #form;
+  #memory;
+  #options;
+  #wide = matchMedia("(min-width: 64rem)");
+  #kept = new Map();
+  #timer = null;
+
+  // `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
+  constructor(element, { button, memory, unsaved, requests, chat, conversation }) {
+    super();
+    this.#element = element;
+    this.#button = button;
+    this.#form = element.querySelector("form");
+    this.#memory = memory;
+    this.#options = new Options({ requests, storage: unsaved, chat, conversation });
+  }
+
+  start() {
+    this.#button.addEventListener("click", this.#press);
+    this.#element.querySelector("[data-action=close]").addEventListener("click", this.#press);
+    this.#element.addEventListener("keydown", this.#leave);
+    this.#element.addEventListener("toggle", this.#toggled);
+    this.#form.addEventListener("submit", this.#submit);
+    this.#form.addEventListener("input", this.#type);
+    this.#form.addEventListener("change", this.save);
+    this.#wide.addEventListener("change", this.#resize);
+    document.addEventListener("visibilitychange", this.#refresh);
+    this.#options.addEventListener("saved", this.#saved);
+    this.#options.addEventListener("refused", this.#refused);
+    this.#options.addEventListener("away", this.#away);
+    this.#options.addEventListener("created", this.#created);
+    for (const field of this.#fields) {
+      field.value = this.#options.unsaved(field.name) ?? "";
+      // Until it is known what stands there, nobody may write over it.
+      field.readOnly = this.#options.conversation !== null;
+    }
+    this.#element.classList.toggle("panel--open", this.#memory.get(IS_OPEN) !== null);
+    this.#tell();
+    this.#refresh();
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#button.removeEventListener("click", this.#press);
+    this.#element.querySelector("[data-action=close]").removeEventListener("click", this.#press);
+    this.#element.removeEventListener("keydown", this.#leave);
+    this.#element.removeEventListener("toggle", this.#toggled);
+    this.#form.removeEventListener("submit", this.#submit);
+    this.#form.removeEventListener("input", this.#type);
+    this.#form.removeEventListener("change", this.save);
+    this.#wide.removeEventListener("change", this.#resize);
+    document.removeEventListener("visibilitychange", this.#refresh);
+    this.#options.removeEventListener("saved", this.#saved);
+    this.#options.removeEventListener("refused", this.#refused);
+    this.#options.removeEventListener("away", this.#away);
+    this.#options.removeEventListener("created", this.#created);
+  }
+
+  // A prompt has made the conversation.
+  set conversation(id) {
+    if (this.#options.conversation !== null) return;
+    this.#options.conversation = id;
+    this.save();
+  }
+
+  // The portal is back.
+  retry = () => {
+    this.save();
+    this.#refresh();
+  };
+
+  // Whether the portal has all that stands here.
+  get isSaved() {
+    return this.#fields.every((field) => this.#options.unsaved(field.name) === null);
+  }
+
+  // Resolves when everything is saved that can be saved now, or after two seconds.
+  flush() {
+    return Promise.race([this.save(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS))]);
+  }
+
+  save = () => {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const field of this.#fields) {
+      if (field.validity.badInput) this.#say(field, text("option_no_number"), true);
+    }
+    return this.#options.save();
+  };
+
+  get #fields() {
+    return [...this.#form.elements].filter(({ name }) => name !== "");
+  }
+
+  get #isOpen() {
+    return this.#wide.matches
+      ? this.#element.classList.contains("panel--open")
+      : this.#element.matches(":popover-open");
+  }
+
+  // As a sheet it is a popover, which the browser opens and closes.
+  #press = (event) => {
+    if (!this.#wide.matches) return;
+    event.preventDefault();
+    const isOpen = !this.#isOpen;
+    if (isOpen) this.#memory.set(IS_OPEN, "open");
+    else this.#memory.remove(IS_OPEN);
+    this.#element.classList.toggle("panel--open", isOpen);
+    this.#toggled();
+    if (!isOpen) this.#button.focus();
+  };
+
+  #leave = (event) => {
+    if (event.key === "Escape" && !event.isComposing && this.#wide.matches) this.#press(event);
+  };
+
+  #toggled = () => {
+    this.#tell();
+    if (!this.#isOpen) return;
+    for (const field of this.#fields) {
+      if (!this.#isBeingWritten(field)) this.#say(field, "");
+    }
+    // On phones the keyboard would cover what has just been opened.
+    (matchMedia("(hover: hover)").matches ? this.#fields[0] : this.#element).focus();
+    this.#refresh();
+  };
+
+  #resize = () => {
+    if (this.#element.matches(":popover-open")) this.#element.hidePopover();
+    this.#tell();
+    this.#refresh();
+  };
+
+  #tell() {
+    this.#button.ariaExpanded = String(this.#isOpen);
+  }
+
+  // Shows what the portal has, which another tab may have changed; what is being written here stays.
+  #refresh = async () => {
+    if (this.#options.conversation === null || !this.#isOpen || document.hidden) return;
+    const { status, json } = await this.#options.read();
+    const isRead = status === 200 && json !== null;
+    this.#state(isRead ? "" : text("options_unread"));
+    if (!isRead) return;
+    for (const field of this.#fields) {
+      field.readOnly = false;
+      this.#kept.set(field.name, written(json[field.name]));
+      if (!this.#isBeingWritten(field)) this.#show(field);
+    }
+  };
+
+  #isBeingWritten(field) {
+    const isWrong = field.ariaInvalid === "true" || field.validity.badInput;
+    return isWrong || this.#options.unsaved(field.name) !== null;
+  }
+
+  #submit = (event) => {
+    event.preventDefault();
+    this.save();
+  };
+
+  #type = ({ target: field }) => {
+    const isUnsaved = this.#options.unsaved(field.name) !== null;
+    this.#say(field, "");
+    if (field.validity.badInput) this.#options.drop(field.name);
+    else if (isUnsaved || field.value !== (this.#kept.get(field.name) ?? "")) this.#options.change(field.name, field.value);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.save, SAVE_MS);
+  };
+
+  #saved = ({ detail }) => {
+    const field = this.#form.elements[detail.field];
+    this.#kept.set(field.name, written(detail.details[field.name]));
+    if (field !== document.activeElement) this.#show(field);
+    this.#state("");
+    this.#say(field, text("option_saved"));
+  };
+
+  #refused = ({ detail }) => {
+    this.#say(this.#form.elements[detail.field], detail.message ?? text("option_refused"), true);
+  };
+
+  #away = () => {
+    for (const field of this.#fields) {
+      if (this.#options.unsaved(field.name) !== null) this.#say(field, text("option_away"));
+    }
+  };
+
+  #created = ({ detail }) => {
+    this.dispatchEvent(new CustomEvent("created", { detail }));
+  };
+
+  #show(field) {
+    const kept = this.#kept.get(field.name);
+    if (field.value === kept) return;
+    field.value = kept;
+    this.#say(field, "");
+  }
+
+  #say(field, words, isWrong = false) {
+    const note = this.#form.querySelector(`[data-note=${field.name}]`);
+    if (note.textContent !== words) note.textContent = words;
+    note.classList.toggle("panel__note--bad", isWrong);
+    field.ariaInvalid = isWrong ? "true" : null;
+  }
+
+  #state(words) {
+    const state = this.#element.querySelector("[data-part=panel-state]");
+    if (state.textContent !== words) state.textContent = words;
+  }
+}

@@ -1,0 +1,74 @@
+// Small requests over HTTP, for what needs no socket. They never throw: what went wrong is in the status, 0 for no
+// connection. "login" is dispatched when the session has ended, or somebody has logged in anew since the page was made.
+
+import { text } from "chat/strings";
+
+const FORBIDDEN = 403;
+const TIMEOUT_MS = 20_000;
+
+export class Requests extends EventTarget {
+  #root;
+
+  // Somewhere in `root` is a form with the token against forgery.
+  constructor(root = document) {
+    super();
+    this.#root = root;
+  }
+
+  // → {status, json}; json is null unless the answer is JSON.
+  get(address) {
+    return this.#ask(address, {});
+  }
+
+  // `fields`: name → text.
+  post(address, fields = {}) {
+    const token = this.#root.querySelector("[name=csrfmiddlewaretoken]").value;
+    return this.#ask(address, {
+      method: "POST",
+      headers: { "X-CSRFToken": token },
+      body: new URLSearchParams(fields),
+    });
+  }
+
+  // → {status, document}; XMLHttpRequest is the only parser of HTML that Trusted Types let through.
+  document(address) {
+    return new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      request.open("GET", address);
+      request.responseType = "document";
+      request.onloadend = () => {
+        const { status, response } = request;
+        const wanted = new URL(address, location.href).pathname;
+        const isElsewhere = status !== 0 && new URL(request.responseURL).pathname !== wanted;
+        if (isElsewhere) this.#logIn();
+        resolve({ status: isElsewhere ? FORBIDDEN : status, document: isElsewhere ? null : response });
+      };
+      request.send();
+    });
+  }
+
+  async #ask(address, options) {
+    let response;
+    try {
+      response = await fetch(address, { ...options, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    } catch {
+      return { status: 0, json: null };
+    }
+    // Nothing asked for here leads anywhere else, but to the page for logging in.
+    if (response.type === "opaqueredirect" || response.status === FORBIDDEN) {
+      this.#logIn();
+      return { status: FORBIDDEN, json: null };
+    }
+    const isJson = response.headers.get("Content-Type")?.startsWith("application/json") ?? false;
+    return { status: response.status, json: isJson ? await response.json().catch(() => null) : null };
+  }
+
+  #logIn() {
+    this.dispatchEvent(new Event("login"));
+  }
+}
+
+// What to say about a status that wasn't hoped for.
+export function complaint(status) {
+  return text(status === 0 ? "request_no_connection" : "request_failed");
+}

@@ -1,0 +1,47 @@
+// Light, dark, or as the system has it. A cookie tells the server, so that the next page comes in the right one at
+// once; what is called "theme" in the browser's store tells the admin's pages, and the other tabs.
+
+const COOKIE = "chatsite_theme";
+const YEAR_S = 31_536_000;
+const SHARED = "theme";
+const SHARED_SYSTEM = "auto";
+const SCHEMES = { light: "light", dark: "dark", system: "light dark" };
+
+export class Theme {
+  #choices;
+  #store;
+
+  constructor(choices, store) {
+    this.#choices = choices;
+    this.#store = store;
+  }
+
+  start() {
+    this.#choices.addEventListener("change", this.#choose);
+    addEventListener("storage", this.#follow);
+  }
+
+  #choose = ({ target }) => {
+    this.#apply(target.value);
+    this.#store.setItem(SHARED, target.value === "system" ? SHARED_SYSTEM : target.value);
+  };
+
+  // Another tab has chosen, or a page of the admin.
+  #follow = ({ key, newValue }) => {
+    if (key !== SHARED || newValue === null) return;
+    const theme = newValue === SHARED_SYSTEM ? "system" : newValue;
+    if (!Object.hasOwn(SCHEMES, theme)) return;
+    this.#apply(theme);
+    this.#choices.querySelector(`[value=${theme}]`).checked = true;
+  };
+
+  #apply(theme) {
+    const { dataset } = document.documentElement;
+    if (theme === "system") delete dataset.theme;
+    else dataset.theme = theme;
+    document.querySelector("meta[name=color-scheme]").content = SCHEMES[theme];
+    const age = theme === "system" ? 0 : YEAR_S;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${COOKIE}=${theme}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
+  }
+}

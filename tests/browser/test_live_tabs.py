@@ -1,0 +1,203 @@
+"""What happens in one tab is seen in all tabs of the user, while it happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Watch
+from tests.browser.test_walk import answers, ask, content, in_state, log_in
+from tests.portal import Portal
+from tests.upstream import Upstream
+from tests.upstream.script import Gate, answer
+
+
+@pytest.fixture
+def other(page: Page) -> Iterator[Page]:
+    """A second tab of the same browser."""
+    yield page.context.new_page()
+
+
+def prompts(page: Page):  # type: ignore[no-untyped-def]
+    return page.locator("[data-role=user] [data-part=content]")
+
+
+def test_a_conversation_is_followed_live_in_a_second_tab(
+    page: Page, other: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    other.goto(f"{portal.url}/chat/")
+    upstream.play("fake", answer("first"), answer("second ", Gate("rest"), "answer"))
+    ask(page, "Live in two tabs")
+    in_state(answers(page).first, "completed")
+    entry = other.locator(".entry__link", has_text="Live in two tabs").first
+    entry.click()
+    expect(content(answers(other).first)).to_have_text("first")
+
+    ask(page, "And more")
+    expect(prompts(other)).to_have_text(["Live in two tabs", "And more"])
+    expect(content(answers(other).nth(1))).to_have_text("second")
+    in_state(answers(other).nth(1), "running")
+    expect(answers(other).nth(1).locator("[data-part=speaker]")).to_have_text("fake")
+    expect(other.locator("button[data-action=stop]")).to_be_visible()
+    upstream.open("rest")
+    for tab in (page, other):
+        in_state(answers(tab).nth(1), "completed")
+        expect(content(answers(tab).nth(1))).to_have_text("second answer")
+    # Past the time, which is that of each tab, the receipts are the same to the last digit.
+    receipts = [answers(tab).nth(1).locator("[data-part=receipt]") for tab in (page, other)]
+    for name in ("duration-ms", "ttft-ms", "tokens-per-second", "prompt-tokens", "completion-tokens", "usage-source"):
+        expect(receipts[1]).to_have_attribute(f"data-{name}", receipts[0].get_attribute(f"data-{name}") or "")
+
+    # And back the other way; stopped there, stopped here.
+    upstream.play("fake", answer("third ", Gate("never"), "answer"))
+    ask(other, "From the other side")
+    expect(content(answers(page).nth(2))).to_have_text("third")
+    page.locator("button[data-action=stop]").click()
+    in_state(answers(other).nth(2), "stopped")
+
+
+def test_another_version_asked_for_in_one_tab_is_shown_in_the_other(
+    page: Page, other: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("one"), answer("two"), answer("three"))
+    ask(page, "Versions in two tabs")
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+    expect(content(answers(other).first)).to_have_text("one")
+    answers(page).first.locator("[data-action=again]").click()
+    expect(content(answers(other).first)).to_have_text("two")
+    expect(answers(other).first.locator("[data-part=place]")).to_have_text("2/2")
+
+    # Whoever reads an older version is not torn away from it.
+    answers(other).first.locator("[data-action=previous]").click()
+    expect(content(answers(other).first)).to_have_text("one")
+    in_state(answers(page).first, "completed")
+    answers(page).first.locator("[data-action=again]").click()
+    expect(content(answers(page).first)).to_have_text("three")
+    expect(answers(other).first.locator("[data-part=place]")).to_have_text("1/3")
+    expect(content(answers(other).first)).to_have_text("one")
+
+
+def test_what_was_missed_while_the_connection_was_away_is_there_after_it(
+    page: Page, other: Page, watch: Watch, new_portal: Callable[..., Portal], upstream: Upstream
+) -> None:
+    watch.expected = ["WebSocket", "net::ERR", "Failed to load resource"]
+    portal = new_portal()
+    log_in(page, portal)
+    upstream.play("fake", answer("one"), answer("two"), answer("three"))
+    ask(page, "Missed nothing")
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+    expect(content(answers(other).first)).to_have_text("one")
+    page.locator("textarea[name=prompt]").fill("A draft")
+    page.context.set_offline(False)
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+    )
+    portal.kill()  # ends the open socket as well, which the emulation leaves alone
+    portal.start(setup=False)
+    ask(other, "While you were away")
+    in_state(answers(other).nth(1), "completed")
+    expect(answers(page)).to_have_count(1)
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    expect(prompts(page)).to_have_text(["Missed nothing", "While you were away"])
+    expect(content(answers(page).nth(1))).to_have_text("two")
+    expect(page.locator("textarea[name=prompt]")).to_have_value("A draft")
+
+
+def test_the_list_shows_what_runs_what_is_new_and_what_failed(
+    page: Page, other: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("slow ", Gate("door"), "answer"))
+    ask(page, "Watched from afar")
+    expect(content(answers(page).first)).to_have_text("slow")
+    address = page.url
+    other.goto(f"{portal.url}/chat/")
+    entry = other.locator("li[data-conversation]", has_text="Watched from afar").first
+    expect(entry).to_contain_text("Writing")
+    page.goto(f"{portal.url}/chat/")  # nobody has it open now
+    expect(page.locator("li[data-conversation]").first).to_contain_text("Writing")
+    upstream.open("door")
+    for tab in (page, other):
+        expect(tab.locator("li[data-conversation]", has_text="Watched from afar").first).to_contain_text("Answer ready")
+    page.goto(address)
+    in_state(answers(page).first, "completed")
+    for tab in (page, other):
+        expect(tab.locator("li[data-conversation]", has_text="Watched from afar").first).not_to_contain_text(
+            "Answer ready"
+        )
+
+
+def test_a_conversation_deleted_in_another_tab_says_so_and_comes_back(
+    page: Page, other: Page, watch: Watch, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("one"))
+    ask(page, "Delete me elsewhere")
+    in_state(answers(page).first, "completed")
+    other.goto(f"{portal.url}/chat/")
+    entry = other.locator("li[data-conversation]", has_text="Delete me elsewhere").first
+    entry.hover()
+    entry.locator("[data-action=more]").click()
+    other.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("[data-part=deleted]")).to_contain_text("This conversation was deleted.")
+    expect(page.locator("textarea[name=prompt]")).to_be_hidden()
+    other.get_by_role("button", name="Undo").click()
+    expect(page.locator("[data-part=deleted]")).to_be_hidden()
+    expect(page.locator("textarea[name=prompt]")).to_be_visible()
+
+
+def test_prompts_written_meanwhile_wait_in_line_and_can_be_taken_out(
+    page: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("first ", Gate("first"), "done"), answer("third done"))
+    ask(page, "One")
+    expect(content(answers(page).first)).to_have_text("first")
+    send = page.locator("[data-action=send]")
+    expect(send).to_have_accessible_name("Queue")
+    ask(page, "Two")
+    in_state(answers(page).nth(1), "queued")
+    ask(page, "Three")
+    in_state(answers(page).nth(2), "queued")
+    expect(answers(page).nth(1).locator("[data-part=phase]")).to_contain_text("Queued")
+    page.reload()
+    in_state(answers(page).nth(2), "queued")
+    answers(page).nth(1).get_by_role("button", name="Remove from queue").click()
+    in_state(answers(page).nth(1), "stopped")
+    upstream.open("first")
+    in_state(answers(page).nth(0), "completed")
+    in_state(answers(page).nth(2), "completed")
+    expect(content(answers(page).nth(2))).to_have_text("third done")
+    expect(send).to_have_accessible_name("Send")
+    assert upstream.count("fake", "Two") == 0
+
+
+def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
+    page: Page, other: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("one"))
+    ask(page, "An old name")
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+    client = portal.admin()
+    conversation = re.search(r"/chat/([0-9a-f-]{36})/", page.url)
+    assert conversation
+    assert portal.post(client, f"/chat/{conversation[1]}/details/", title="<b>A new name</b>").status_code == 200
+    for tab in (page, other):
+        expect(tab.locator("[data-part=title]")).to_have_text("<b>A new name</b>")
+        expect(tab).to_have_title("<b>A new name</b> · chatsite")
+        expect(tab.locator("li[data-conversation] .entry__title").first).to_have_text("<b>A new name</b>")
