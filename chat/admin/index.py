@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 SECTIONS = [
     (_("Providers and models"), ["chat.Provider", "chat.LanguageModel"]),
     (_("People"), ["auth.User", "auth.Group"]),
-    (_("Usage"), ["chat.UsageRecord"]),
+    (_("Usage"), ["chat.UsageRecord", "chat.SelfCheck"]),
     (_("Conversations"), ["chat.Conversation", "chat.Message", "chat.Generation", "chat.Segment"]),
 ]
 """Heading → models in their order. What is named nowhere follows in the section of its own application."""

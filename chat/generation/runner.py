@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from chat import providers
-from chat.generation import store
+from chat.generation import invariants, store
 from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
 from chat.generation.conversations import Conversations, NotFound
 from chat.generation.failpoint import reach
@@ -40,6 +40,7 @@ ACCEPT_SECONDS = 5.0
 QUEUE_SECONDS = 600.0
 LOOK_SECONDS = 2.0
 LOG_SECONDS = 60.0
+FIRST_CHECK_SECONDS, CHECK_SECONDS = 60.0, 3600.0
 FOLLOW_AGAIN_SECONDS = 0.05
 FOLLOW_TRIES = 100
 CLOSE_SECONDS = 1.5
@@ -83,6 +84,7 @@ class Runner:
         """Take up what was queued, and begin to write checkpoints."""
         self._own(self._write_checkpoints(), "checkpoints")
         self._own(self._look_after(), "look-out")
+        self._own(self._check_books(), "self-check")
         while self._left_behind:
             self._enqueue(*self._left_behind.pop(0))
         self._own(self._readers.read(_warm_up), "warming up")
@@ -278,6 +280,19 @@ class Runner:
                     self._let_go(generation)
             except Exception:
                 logger.exception("the look-out goes on")
+
+    async def _check_books(self) -> None:
+        """Every hour: does the database hold what it promises? The administration shows it, the log a breach."""
+        await asyncio.sleep(FIRST_CHECK_SECONDS)
+        while True:
+            try:
+                result = await self._readers.read(invariants.check, set(self._logs))
+                await self._writer.write(lambda result=result: invariants.record(result))  # type: ignore[misc]
+                if not result.is_well:
+                    logger.error("self-check: the stored data is not as it should be: %s", result.breaches)
+            except Exception:
+                logger.exception("the self-check failed")
+            await asyncio.sleep(CHECK_SECONDS)
 
     def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
         self._queue.remove(entry.admitted.generation)

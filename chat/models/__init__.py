@@ -3,6 +3,7 @@
 from chat.models.conversation import Conversation, Message, Tree
 from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State
 from chat.models.provider import CredentialsUnreadable, LanguageModel, Provider
+from chat.models.self_check import SelfCheck
 from chat.models.usage import UsageRecord
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Message",
     "Provider",
     "Segment",
+    "SelfCheck",
     "State",
     "Tree",
     "UsageRecord",

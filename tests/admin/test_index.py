@@ -19,7 +19,8 @@ def test_the_sections_stand_in_the_order_of_need(browse):
     assert headings(page) == ["Providers and models", "People", "Usage", "Conversations"]
     rows = re.findall(r'<tr class="model-(\w+)', page)
     assert rows == [
-        "provider", "languagemodel", "user", "group", "usagerecord", "conversation", "message", "generation", "segment",
+        "provider", "languagemodel", "user", "group", "usagerecord", "selfcheck",
+        "conversation", "message", "generation", "segment",
     ]  # fmt: skip
 
 
