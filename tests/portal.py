@@ -23,8 +23,6 @@ from typing import Any, ClassVar
 import httpx
 import websockets
 
-from chat.generation.invariants import INVARIANTS
-
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN, PASSWORD = "admin", "a-password-for-tests-only"
 KEYS = {
@@ -172,6 +170,8 @@ class Portal:
 
     def check_invariants(self) -> None:
         """What must hold in every database at any rest (PROMISES, P13)."""
+        from chat.generation.invariants import INVARIANTS  # pictures and measurements need no Django in this process
+
         assert self.rows("pragma integrity_check")[0]["integrity_check"] == "ok"
         for invariant in INVARIANTS:
             # The portal's own questions, asked of its file: Django's connection in this process is another database's.

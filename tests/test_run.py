@@ -43,7 +43,7 @@ def test_an_unknown_command_explains_the_known_ones():
     done = subprocess.run([sys.executable, "run.py", "sevre"], cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert "./run.py test" in done.stdout
+    assert all(f"./run.py {name}" in done.stdout for name in ("test", "check", "setup", "shots", "bench", "lock"))
 
 
 def test_secrets_are_made_once_for_the_owner_only(tmp_path):
@@ -117,6 +117,44 @@ def test_the_developers_lock_contains_the_portals():
         return set(re.findall(r"^([a-z0-9.-]+==\S+)", (ROOT / name).read_text(), re.MULTILINE))
 
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+@pytest.mark.parametrize(
+    ("here", "for_developers", "calls"),
+    [
+        ("", False, ["--omit=dev"]),
+        ("", True, [""]),
+        ("the portal's", False, []),
+        ("the portal's", True, [""]),
+        ("the tests', too", False, []),
+        ("the tests', too", True, []),
+        ("another lock's", False, ["--omit=dev"]),
+    ],
+)
+def test_libraries_are_installed_when_some_are_missing(tmp_path, monkeypatch, here, for_developers, calls):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "node_modules").mkdir()
+    for name in ("package.json", "package-lock.json"):
+        (tmp_path / name).write_text("{}")
+    made = []
+    monkeypatch.setattr(run, "npm", lambda: ["npm"])
+    monkeypatch.setattr(run, "must_run", lambda call, _: made.append("--omit=dev" if "--omit=dev" in call else ""))
+    if here == "another lock's":
+        (tmp_path / "node_modules" / ".chatsite").write_text("old")
+    elif here:
+        run.install_browser_libraries(for_developers=here == "the tests', too")
+        made.clear()
+    run.install_browser_libraries(for_developers)
+    assert made == calls
+    run.install_browser_libraries(for_developers)
+    assert made == calls  # and that is remembered
+
+
+def test_a_measurement_is_named(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "bench", "nothing"], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert "./run.py bench frames" in done.stdout
 
 
 def test_the_model_is_where_the_portal_looks_for_it():

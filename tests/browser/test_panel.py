@@ -111,10 +111,17 @@ def test_options_come_before_the_first_prompt(page: Page, portal: Portal, upstre
     log_in(page, portal)
     open_panel(page)
     write(page, **{name: value for name, value in WRITTEN.items() if name != "seed"})
-    # The last one is still on its way when the prompt is sent.
-    field(page, "seed").fill(WRITTEN["seed"])
     upstream.play("fake", answer("Brief."))
-    ask(page, "The first prompt")
+    page.locator("textarea[name=prompt]").fill("The first prompt")
+    # Before the last one saves itself.
+    field(page, "seed").evaluate(
+        """(field, value) => {
+            field.value = value;
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+            document.querySelector("[data-part=composer]").requestSubmit();
+        }""",
+        WRITTEN["seed"],
+    )
     in_state(answers(page).first, "completed")
     expect(page).to_have_url(ADDRESS)
     check_request(upstream, "The first prompt")

@@ -51,6 +51,7 @@ def at_the_end(page: Page) -> None:
 
 def begin_long_answer(page: Page, portal: Portal, upstream: Upstream, *rest: str | Gate) -> Locator:
     """An answer of several screens that waits at the gate "more"; the page is at its end."""
+    page.emulate_media(reduced_motion="reduce")  # a smooth movement still goes on when the next thing happens
     upstream.play("fake", answer(*LINES, Gate("more"), *(rest or (*MORE, Gate("end"), "The end."))))
     log_in(page, portal)
     ask(page, "At length")

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.test_walk import ADDRESS, answers, content, in_state, log_in
@@ -329,6 +329,18 @@ def test_a_long_list_comes_page_by_page(page: Page, watch: Watch, portal: Portal
     expect(more).to_have_count(0)
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_an_entry_that_moves_takes_the_keyboard_along(page: Page, portal: Portal, is_old: bool) -> None:
+    if is_old:  # browsers that can't move an element as a whole
+        page.add_init_script("delete Element.prototype.moveBefore")
+    *_, third = remember_all(portal, "First", "Second", "Third")
+    log_in(page, portal)
+    page.get_by_role("button", name="More: Third").focus()
+    assert portal.post(portal.admin(), f"/chat/{third}/details/", pinned="on").status_code == 200
+    expect_titles(page, "Third", "First", "Second")
+    expect(page.get_by_role("button", name="More: Third")).to_be_focused()
+
+
 def test_a_second_tab_follows(page: Page, portal: Portal, upstream: Upstream) -> None:
     remember_all(portal, "First", "Second", "Third")
     log_in(page, portal)
@@ -382,6 +394,21 @@ def test_nothing_missed_stays_wrong_and_nothing_begun_is_lost(page: Page, portal
     page.keyboard.type("me")
     page.keyboard.press("Enter")
     expect_titles(page, "Meanwhile", "Changed", "Half a name")
+
+
+def test_a_page_of_the_list_is_older_than_what_the_socket_told(page: Page, portal: Portal) -> None:
+    held: list[Route] = []
+    page.route("**/chat/list/", lambda route: held.append(route))
+    _, second, _ = remember_all(portal, "First", "Second", "Third")
+    log_in(page, portal)
+    while not held:
+        page.wait_for_timeout(20)
+    remember(portal, "Only on the page", datetime.now(UTC) + timedelta(seconds=1))
+    answered = held[0].fetch()
+    assert portal.post(portal.admin(), f"/chat/{second}/delete/").status_code == 204
+    expect_titles(page, "First", "Third")
+    held[0].fulfill(response=answered)
+    expect_titles(page, "Only on the page", "First", "Third")
 
 
 def test_a_title_with_bad_intentions_stays_text(page: Page, portal: Portal) -> None:
@@ -467,6 +494,10 @@ def test_the_drawer_on_a_phone(page: Page, portal: Portal) -> None:
     page.keyboard.press("Escape")
     expect(sidebar).to_be_hidden()
     expect(button).to_be_focused()
+    button.click()
+    page.set_viewport_size({"width": 1280, "height": 740})
+    expect(page.locator(".sidebar:popover-open")).to_have_count(0)
+    page.set_viewport_size({"width": 360, "height": 740})
     button.click()
     entry(page, "First").locator("a").click()
     expect(page).to_have_url(ADDRESS)

@@ -49,7 +49,6 @@ function opened(context, { drafts = new Storage(new MemoryStore(), 1), conversat
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const page = new EventTarget();
   globalThis.addEventListener = page.addEventListener.bind(page);
-  globalThis.removeEventListener = page.removeEventListener.bind(page);
   globalThis.matchMedia = () => ({ matches: false });
   globalThis.CSS = { supports: () => grows };
   globalThis.Option = FakeOption;
@@ -138,6 +137,7 @@ test("while an answer runs one can stop it, and queue the next prompt", (context
   composer.setRunning(true);
   assert.deepEqual([button("stop").hidden, button("send").ariaLabel, part("send-word").textContent], [false, "queue", "queue"]);
   press("Escape", { isComposing: true });
+  press("Escape", { shiftKey: true });
   assert.deepEqual(heard, []);
   press("Escape");
   write("next");

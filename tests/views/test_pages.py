@@ -76,7 +76,7 @@ def test_the_root_leads_to_a_new_conversation(browse, model):
     assert browse.get("/")["Location"] == "/chat/"
     page = browse.get("/chat/").content.decode()
     assert page.count('<textarea class="composer__box" id="prompt" name="prompt"') == 1
-    assert page.count("<textarea") == 1
+    assert page.count('name="prompt"') == 1
     assert page.count('data-action="send"') == 1
     assert page.split("<template")[0].count('data-action="stop"') == 1
     assert articles(page) == []
@@ -188,9 +188,10 @@ def test_the_list_holds_ones_own_conversations_the_latest_first(browse, owner, c
 
 
 def test_the_picker_is_there_only_when_there_is_a_choice(browse, model):
-    assert "<select" not in browse.get("/chat/").content.decode()
+    assert 'data-part="models" hidden' in browse.get("/chat/").content.decode()
     other = LanguageModel.objects.create(provider=model.provider, name="other", position=1)
     page = browse.get("/chat/").content.decode()
+    assert 'data-part="models">' in page
     options = re.findall(r'<option value="(\d+)"( selected)?', page)
     assert options == [(str(other.pk), " selected"), (str(model.pk), "")]
 

@@ -24,6 +24,7 @@ export class Chat {
   #models = [];
   #model = null;
   #stopping = new Set();
+  #held = new Set();
 
   // `parts`: elements of the page: title, welcome, frame, deleted, dock.
   constructor({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }) {
@@ -79,7 +80,9 @@ export class Chat {
     this.#composer.models = hello.models;
     this.#watch();
     this.#followings.askAgain();
-    for (const { command } of this.#outbox.due()) this.#socket.send(command);
+    for (const { command } of this.#outbox.due()) {
+      if (!this.#held.has(command.key)) this.#socket.send(command);
+    }
     for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
     await this.#sidebar.refresh();
     await this.#branch.catchUp(this.#sidebar.updatedAt(this.#conversation));
@@ -98,8 +101,11 @@ export class Chat {
     this.#place.toEnd();
     this.#keep(command);
     // What was changed in the panel holds for this prompt already; saving it may make the conversation.
-    if (!this.#panel.isSaved) await this.#panel.flush();
-    if (this.#outbox.get(command.key) === null) return;
+    if (!this.#panel.isSaved) {
+      this.#held.add(command.key); // a hello meanwhile would send it without its conversation
+      await this.#panel.flush();
+      this.#held.delete(command.key);
+    }
     if (command.conversation === null && this.#conversation !== null) {
       command.conversation = this.#conversation;
       this.#keep(command);

@@ -22,6 +22,7 @@ export class Composer extends EventTarget {
   #growsByItself;
   #options = new Map();
   #begun = "";
+  #listening = new AbortController();
   #timer = null;
   #kept = "";
 
@@ -38,12 +39,13 @@ export class Composer extends EventTarget {
   }
 
   start() {
-    this.#form.addEventListener("submit", this.#submit);
-    this.#box.addEventListener("keydown", this.#press);
-    this.#box.addEventListener("input", this.#type);
-    this.#select.addEventListener("change", this.#choose);
-    this.#button("stop").addEventListener("click", this.#stop);
-    addEventListener("pagehide", this.#keepDraft);
+    const { signal } = this.#listening;
+    this.#form.addEventListener("submit", this.#submit, { signal });
+    this.#box.addEventListener("keydown", this.#press, { signal });
+    this.#box.addEventListener("input", this.#type, { signal });
+    this.#select.addEventListener("change", this.#choose, { signal });
+    this.#button("stop").addEventListener("click", this.#stop, { signal });
+    addEventListener("pagehide", this.#keepDraft, { signal });
     // A browser that brings a form back may have put a text in already; that one is newer.
     if (this.#box.value === "") this.#box.value = this.#drafts.get(this.#draftName) ?? "";
     this.#kept = this.#box.value;
@@ -55,12 +57,7 @@ export class Composer extends EventTarget {
   }
 
   stop() {
-    this.#form.removeEventListener("submit", this.#submit);
-    this.#box.removeEventListener("keydown", this.#press);
-    this.#box.removeEventListener("input", this.#type);
-    this.#select.removeEventListener("change", this.#choose);
-    this.#button("stop").removeEventListener("click", this.#stop);
-    removeEventListener("pagehide", this.#keepDraft);
+    this.#listening.abort();
     this.#keepDraft();
   }
 
@@ -191,7 +188,7 @@ export class Composer extends EventTarget {
 
   #press = (event) => {
     if (event.isComposing) return;
-    if (event.key === "Escape" && this.#canStop) this.#stop();
+    if (event.key === "Escape" && !event.shiftKey && this.#canStop) this.#stop();
     if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.#form.requestSubmit();

@@ -17,6 +17,7 @@ export class Panel extends EventTarget {
   #options;
   #wide = matchMedia("(min-width: 64rem)");
   #kept = new Map();
+  #listening = new AbortController();
   #timer = null;
 
   // `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
@@ -30,19 +31,21 @@ export class Panel extends EventTarget {
   }
 
   start() {
-    this.#button.addEventListener("click", this.#press);
-    this.#element.querySelector("[data-action=close]").addEventListener("click", this.#press);
-    this.#element.addEventListener("keydown", this.#leave);
-    this.#element.addEventListener("toggle", this.#toggled);
-    this.#form.addEventListener("submit", this.#submit);
-    this.#form.addEventListener("input", this.#type);
-    this.#form.addEventListener("change", this.save);
-    this.#wide.addEventListener("change", this.#resize);
-    document.addEventListener("visibilitychange", this.#refresh);
-    this.#options.addEventListener("saved", this.#saved);
-    this.#options.addEventListener("refused", this.#refused);
-    this.#options.addEventListener("away", this.#away);
-    this.#options.addEventListener("created", this.#created);
+    const { signal } = this.#listening;
+    const listen = (target, name, hear) => target.addEventListener(name, hear, { signal });
+    listen(this.#button, "click", this.#press);
+    listen(this.#element.querySelector("[data-action=close]"), "click", this.#press);
+    listen(this.#element, "keydown", this.#leave);
+    listen(this.#element, "toggle", this.#toggled);
+    listen(this.#form, "submit", this.#submit);
+    listen(this.#form, "input", this.#type);
+    listen(this.#form, "change", this.save);
+    listen(this.#wide, "change", this.#resize);
+    listen(document, "visibilitychange", this.#refresh);
+    listen(this.#options, "saved", this.#saved);
+    listen(this.#options, "refused", this.#refused);
+    listen(this.#options, "away", this.#away);
+    listen(this.#options, "created", this.#created);
     for (const field of this.#fields) {
       field.value = this.#options.unsaved(field.name) ?? "";
       // Until it is known what stands there, nobody may write over it.
@@ -54,20 +57,8 @@ export class Panel extends EventTarget {
   }
 
   stop() {
+    this.#listening.abort();
     clearTimeout(this.#timer);
-    this.#button.removeEventListener("click", this.#press);
-    this.#element.querySelector("[data-action=close]").removeEventListener("click", this.#press);
-    this.#element.removeEventListener("keydown", this.#leave);
-    this.#element.removeEventListener("toggle", this.#toggled);
-    this.#form.removeEventListener("submit", this.#submit);
-    this.#form.removeEventListener("input", this.#type);
-    this.#form.removeEventListener("change", this.save);
-    this.#wide.removeEventListener("change", this.#resize);
-    document.removeEventListener("visibilitychange", this.#refresh);
-    this.#options.removeEventListener("saved", this.#saved);
-    this.#options.removeEventListener("refused", this.#refused);
-    this.#options.removeEventListener("away", this.#away);
-    this.#options.removeEventListener("created", this.#created);
   }
 
   // A prompt has made the conversation.
@@ -125,7 +116,7 @@ export class Panel extends EventTarget {
   };
 
   #leave = (event) => {
-    if (event.key === "Escape" && !event.isComposing && this.#wide.matches) this.#press(event);
+    if (event.key === "Escape" && !event.shiftKey && !event.isComposing) this.#press(event);
   };
 
   #toggled = () => {

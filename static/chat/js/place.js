@@ -52,6 +52,7 @@ export class Place {
   keepAt(element, top) {
     scrollBy({ top: element.getBoundingClientRect().top - top, behavior: "instant" });
     this.#lastY = scrollY;
+    if (this.#left > NEAR_PX) this.#follows = false;
   }
 
   toEnd() {

@@ -2,8 +2,8 @@
 
 const LINE = /[^\n]*\n|[^\n]+$/g;
 const QUOTE = /^[ \t]*(?:>[ \t]?)+/;
-const FENCE = /^[ \t]*(`{3,}|~{3,})/;
-const MAYBE_FENCE = /^[ \t]*[`~]{1,2}$/;
+const FENCE = /^[ \t]*(\x60{3,}|~{3,})/;
+const MAYBE_FENCE = /^[ \t]*[\x60~]{1,2}$/;
 const NO_TEXT = /^[ \t]*(?:(?:[-=*_][ \t]*)+|[|:\- \t]+| {0,3}\[[^\]]+\]:.*)?$/; // rules, a table's second row, definitions
 const ALONE = /^[ \t]*(?:#{1,6}[ \t]+|(?=\|))/; // headings, rows of a table
 const ITEM = /^[ \t]*(?:[-+*][ \t]+(?:\[[ xX]\][ \t]+)?|(?=\d{1,9}[.)][ \t]))/;
@@ -125,7 +125,7 @@ function spoken(block) {
     .replace(/\| ?$/, "")
     .replace(/ ?\|[ \t]*/g, ", ")
     .replace(/!?\[([^[\]]*)\](?:\([^()]*\)|\[[^[\]]*\])/g, "$1")
-    .replace(/(?<!\\)(?:`+|~~|\*+(?=\S)|(?<=\S)\*+)/g, "")
+    .replace(/(?<!\\)(?:\x60+|~~|\*+(?=\S)|(?<=\S)\*+)/g, "")
     .replace(/(?<![\p{L}\p{N}\\])_+(?=\S)|(?<=\S)_+(?![\p{L}\p{N}])/gu, "")
     .replace(/\\([\p{P}\p{S}])/gu, "$1");
 }

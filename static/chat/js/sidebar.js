@@ -9,6 +9,7 @@ import { text } from "chat/strings";
 import { UndoNotices } from "chat/undo";
 
 const AHEAD = "200px";
+const COLUMN = "(min-width: 64rem)"; // as in sidebar.css
 const OK = 200;
 const DONE = 204;
 const PLACE = "chatsite.sidebar";
@@ -50,6 +51,7 @@ export class Sidebar extends EventTarget {
     this.#list.scrollTop = Number(this.#store.getItem(PLACE));
     this.#entries.get(current)?.element.scrollIntoView({ block: "nearest" });
     this.#nav.addEventListener("click", this.#click);
+    matchMedia(COLUMN).addEventListener("change", this.#shut);
     this.#tools.addEventListener("closed", ({ detail: entry }) => this.#entries.place(entry));
     this.#tools.addEventListener("gone", ({ detail: entry }) => this.#remove(entry.id));
     this.#tools.addEventListener("deleted", ({ detail }) => this.#offerUndo(detail));
@@ -211,7 +213,11 @@ export class Sidebar extends EventTarget {
       this.#loadMore();
       return;
     }
-    // The drawer has done its work; the focus goes back to its button.
+    this.#shut();
+  };
+
+  // Something was chosen, or there is room for a column: the drawer isn't needed any more.
+  #shut = () => {
     if (this.#nav.matches(":popover-open")) this.#nav.hidePopover();
   };
 }
