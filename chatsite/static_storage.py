@@ -16,7 +16,7 @@ class PortalStaticStorage(CompressedManifestStaticFilesStorage):
 
     def _save(self, name: str, content: File[Any]) -> str:
         if OWN_SCRIPT.match(name):
-            source = content.read().decode()
+            source = b"".join(content.chunks()).decode()  # from the beginning: it was read for its hash
             content = ContentFile(without_comments(source).encode())
         return super()._save(name, content)  # type: ignore[no-any-return]
 

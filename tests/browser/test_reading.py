@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -51,7 +52,6 @@ def at_the_end(page: Page) -> None:
 
 def begin_long_answer(page: Page, portal: Portal, upstream: Upstream, *rest: str | Gate) -> Locator:
     """An answer of several screens that waits at the gate "more"; the page is at its end."""
-    page.emulate_media(reduced_motion="reduce")  # a smooth movement still goes on when the next thing happens
     upstream.play("fake", answer(*LINES, Gate("more"), *(rest or (*MORE, Gate("end"), "The end."))))
     log_in(page, portal)
     ask(page, "At length")
@@ -68,7 +68,17 @@ def more_comes(page: Page, upstream: Upstream) -> None:
 
 def wheel(page: Page, pixels: int) -> None:
     page.mouse.move(640, 300)
-    page.mouse.wheel(0, pixels)
+    move(page, lambda: page.mouse.wheel(0, pixels))
+
+
+def move(page: Page, act: Callable[[], None]) -> None:
+    """The movement goes on for a while after the act: wait for its end."""
+    page.evaluate(
+        "() => { window.ended = false; const y = scrollY;"
+        " addEventListener('scrollend', () => { window.ended ||= scrollY !== y; }); }"
+    )
+    act()
+    page.wait_for_function("() => ended")
 
 
 # The place
@@ -122,7 +132,7 @@ def test_the_button_stays_until_the_end_is_reached(page: Page, portal: Portal, u
 def test_a_key_lets_go_and_the_button_is_reached_by_keys(page: Page, portal: Portal, upstream: Upstream) -> None:
     begin_long_answer(page, portal, upstream)
     composer(page).evaluate("box => box.blur()")
-    page.keyboard.press("PageUp")
+    move(page, lambda: page.keyboard.press("PageUp"))
     page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY > 48")
     more_comes(page, upstream)
     expect(pill(page)).to_be_visible()
