@@ -8,6 +8,7 @@ Three kinds of witnesses, tried out themselves in the last test:
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
+from chat.models.conversation import title_from
 from chat.providers.redaction import redact
 from tests.browser.conftest import ARGUMENTS, Watch, find_chromium
 from tests.browser.payloads import EXFILTRATION, XSS, armed
@@ -227,13 +229,16 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
         page.locator("textarea[name=prompt]").fill(packs[number] if number else everything)
         page.locator("textarea[name=prompt]").press("Enter")
         in_state(answers(page).nth(number), "failed")
-    assert page.locator("[data-part=title]").text_content() == everything
-    assert page.locator(".entry__title").all_text_contents() == [everything]
-    assert page.locator("head title").text_content() == f"{everything} · chatsite"
+    beginning = title_from(everything)
+    assert page.locator("[data-part=title]").text_content() == beginning
+    assert page.locator(".entry__title").all_text_contents() == [beginning]
+    assert page.locator("head title").text_content() == f"{beginning} · chatsite"
     reasons = [f"The model server rejected the request: {redact(pack)}" for pack in packs]
     assert sum("__pwn=" in reason for reason in reasons) > len(reasons) / 2
 
     write(portal, "update chat_conversation set title = ?", everything)
+    write(portal, "update chat_conversation set system_prompt = ?", everything)
+    write(portal, "update chat_conversation set options = ?", json.dumps({"stop": packs[:4]}))
     for name in ("first_name", "username"):
         assert answers(page).locator("[data-part=reason]").all_text_contents() == reasons
         assert answers(page).locator("[data-part=speaker]").all_text_contents() == packs
@@ -244,6 +249,16 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
         assert page.locator("[data-part=title]").text_content() == everything
         assert page.locator(".entry__title").all_text_contents() == [everything]
         assert page.locator("head title").text_content() == f"{everything} · chatsite"
+    page.get_by_role("button", name="Options").click()
+    expect(page.locator("textarea[name=system_prompt]")).to_have_value(everything)
+    expect(page.locator("textarea[name=stop]")).not_to_have_value("")
+    page.locator("li[data-conversation] [data-action=more]").click()
+    page.get_by_role("button", name="Rename", exact=True).click()
+    expect(page.locator(".sidebar input[name=title]")).to_have_value(everything)
+    page.keyboard.press("Escape")
+    page.locator("li[data-conversation] [data-action=more]").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator(".undo__text")).to_contain_text(lines[0])
     witness.saw_nothing(portal, watch)
 
 

@@ -46,7 +46,7 @@ IN_PAGE = """
   const TEXT = "title, option, .entry__title, .menu__name, .receipt__value, .facts__text, .facts__more," +
     "[data-role=user] [data-part=content], .code__language, .code__copy," +
     "[data-part=title], [data-part=speaker], [data-part=reason], [data-part=code], [data-part=reasoning-text]," +
-    "[data-part=announcer]";
+    "[data-part=announcer], .undo__text, .entry__note";
   // What the page has no use for anywhere.
   const NEVER = "iframe, frame, object, embed, base, style, math, img, picture, source, video, audio, track, animate," +
     "foreignObject, image, marquee, plaintext, xmp, [http-equiv], [srcdoc], [srcset], [background], [ping], [is]";

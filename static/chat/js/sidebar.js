@@ -12,6 +12,7 @@ const AHEAD = "200px";
 const COLUMN = "(min-width: 64rem)"; // as in sidebar.css
 const OK = 200;
 const DONE = 204;
+const TITLE = 80;
 const PLACE = "chatsite.sidebar";
 
 export class Sidebar extends EventTarget {
@@ -224,5 +225,7 @@ export class Sidebar extends EventTarget {
 
 // The first line that holds something, as the server makes a title of it; the style cuts what is too long.
 export function titleOf(prompt) {
-  return prompt.split("\n").map((line) => line.trim()).find((line) => line !== "") ?? "";
+  const line = prompt.split("\n").map((one) => one.trim().replace(/\s+/g, " ")).find((one) => one !== "") ?? "";
+  const letters = [...line];
+  return letters.length <= TITLE ? line : `${letters.slice(0, TITLE - 1).join("").trimEnd()}…`;
 }
