@@ -213,7 +213,7 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     )
     for one in progress:
         if one.finish_reason is not None:
-            Generation.objects.filter(pk=one.generation).update(finish_reason=one.finish_reason)
+            Generation.objects.unfinished().filter(pk=one.generation).update(finish_reason=one.finish_reason)
         if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
             UsageRecord.objects.unclosed().filter(pk=one.usage_record).update(
                 finish_reason=one.finish_reason, attempts=one.attempts, **_times(one.timing)

@@ -32,11 +32,13 @@ export class FakeSocket extends EventTarget {
   }
 }
 
+globalThis.document ??= { activeElement: null };
+
 export class FakeView {
   pending = "";
   versions = [];
   calls = [];
-  element = { dataset: {} };
+  element = { dataset: {}, contains: () => false };
 
   constructor(fields) {
     Object.assign(this, { isAnswer: false, isOpen: false }, fields);

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket as sockets
 import uuid
 
 import httpx
@@ -191,8 +192,6 @@ async def test_one_user_has_so_many_sockets(new_portal):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_5_mib_is_refused_while_it_arrives(portal: Portal, chunked: bool):
-    import socket as sockets
-
     sent = 0
     with sockets.create_connection(("127.0.0.1", portal.port), timeout=10) as connection:
         length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 400000000"
@@ -303,3 +302,35 @@ async def test_a_browser_that_never_reads_cannot_fill_the_memory_by_following_ag
     with capsys.disabled():
         print(f"\n    10 deaf browsers that follow 1.8 MB 30 times each: RSS {before} → {after} MB")
     assert after - before < 10 * 8
+
+
+@pytest.mark.skipif(not hasattr(sockets, "TCP_NOTSENT_LOWAT"), reason="the system has no such bound")
+async def test_what_a_browser_does_not_read_waits_in_the_log_and_not_in_the_buffers_below(
+    portal: Portal, upstream: Upstream
+):
+    upstream.play("fake", answer(Gate("go"), *("x" * 4000, Pause(0.002)) * 450))
+    client = await asyncio.to_thread(portal.admin)
+    reader = await portal.connect(client)
+    generation = (await reader.prompt("at length"))["generation"]
+    raw = sockets.socket()
+    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)  # the browser's own system swallows megabytes
+    raw.connect(("127.0.0.1", portal.port))
+    connection = await websockets.connect(
+        f"ws://127.0.0.1:{portal.port}/ws/chat/",
+        sock=raw,
+        additional_headers={"Cookie": "; ".join(f"{c.name}={c.value}" for c in client.cookies.jar)},
+        origin=portal.url,  # type: ignore[arg-type]
+        max_queue=1,
+        ping_interval=None,
+    )
+    deaf = Socket(connection)
+    await deaf.command("follow", generation=generation, after=0)
+    await deaf.next("status")
+    connection.transport.pause_reading()
+    upstream.open("go")
+    await reader.next("finished")
+    connection.transport.resume_reading()
+    await deaf.next("finished")
+    assert deaf.texts[generation].text == "x" * 4000 * 450
+    lengths = [len(frame["text"]) for frame in deaf.frames if frame["type"] == "delta"]
+    assert sum(length for length in lengths if length > 30_000) > 900_000, "what came meanwhile comes in large pieces"

@@ -234,6 +234,7 @@ export class Chat {
       this.#settle(frame.conversation, command.text);
     } else {
       const versions = [...here.versions, id];
+      if (here.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
       this.#transcript.removeFrom(here);
       this.#transcript.addAnswer({ ...answer, versions, after: this.#transcript.byId(frame.user_message) });
       this.#sidebar.touch(frame.conversation);

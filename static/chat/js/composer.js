@@ -53,7 +53,7 @@ export class Composer extends EventTarget {
     this.#box.readOnly = false;
     this.#button("send").disabled = false;
     this.#fit();
-    this.#focus();
+    this.focus();
   }
 
   stop() {
@@ -152,8 +152,8 @@ export class Composer extends EventTarget {
     return this.#form.querySelector(`[data-action=${action}]`);
   }
 
-  // On phones the keyboard would cover the text.
-  #focus() {
+  // Not on phones, where the keyboard would cover the text.
+  focus() {
     if (matchMedia("(hover: hover)").matches) this.#box.focus();
   }
 
@@ -182,7 +182,7 @@ export class Composer extends EventTarget {
     this.say("");
     this.#box.value = "";
     this.#changed();
-    this.#focus();
+    this.focus();
     this.dispatchEvent(new CustomEvent("send", { detail: { text: prompt, model: this.model } }));
   };
 

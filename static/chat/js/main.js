@@ -36,6 +36,7 @@ const transcript = new Transcript(part("messages"), { user: mould("user"), assis
 transcript.start();
 const place = new Place(part("messages"), part("pill"));
 place.start();
+if (part("dock") !== null) new ResizeObserver(place.resized).observe(part("dock"));
 const chosen = transcript.byId(page.message);
 if (chosen !== null) chosen.element.scrollIntoView();
 else if (!transcript.isEmpty) place.toEnd();

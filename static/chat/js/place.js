@@ -22,7 +22,7 @@ export class Place {
     this.#lastY = scrollY;
     this.#follows = this.#left <= NEAR_PX;
     addEventListener("scroll", this.#scrolled, { passive: true });
-    addEventListener("resize", this.#resized, { passive: true });
+    addEventListener("resize", this.resized, { passive: true });
     addEventListener("wheel", this.#wheeled, { passive: true });
     addEventListener("touchstart", this.#touched, { passive: true });
     addEventListener("touchmove", this.#dragged, { passive: true });
@@ -32,7 +32,7 @@ export class Place {
 
   stop() {
     removeEventListener("scroll", this.#scrolled);
-    removeEventListener("resize", this.#resized);
+    removeEventListener("resize", this.resized);
     removeEventListener("wheel", this.#wheeled);
     removeEventListener("touchstart", this.#touched);
     removeEventListener("touchmove", this.#dragged);
@@ -97,8 +97,8 @@ export class Place {
     else if (moved !== 0 && this.#left <= NEAR_PX) this.#follow();
   };
 
-  // The keyboard of a phone has come or gone.
-  #resized = () => {
+  // The keyboard of a phone has come or gone, or what stands below the text has grown.
+  resized = () => {
     if (this.#follows) this.toEnd();
   };
 

@@ -28,6 +28,7 @@ export class Receipt {
     this.#element = element;
     this.#summary = element.querySelector("summary");
     this.#summary.addEventListener("click", this.#fold);
+    element.addEventListener("toggle", this.#show);
     if (element.dataset.curve) this.#draw(Curve.from(element.dataset.curve));
   }
 
@@ -146,6 +147,11 @@ export class Receipt {
   #draw(curve) {
     draw(curve, this.#element.querySelector(".spark"));
   }
+
+  // What was unfolded is to be seen, and not behind the text box.
+  #show = () => {
+    if (this.#element.open) this.#element.scrollIntoView({ block: "nearest" });
+  };
 
   // There is nothing to unfold before the end.
   #fold = (event) => {
