@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from chat.generation.accept import Admitted
 
+WEIGHT = 0.1
+"""Of the last answer in the average."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -28,6 +31,7 @@ class Queue:
         self._user_slots = user_slots
         self._waiting: dict[int, list[Entry]] = {}
         self._running: dict[uuid.UUID, Entry] = {}
+        self._average: float | None = None
 
     def add(self, entry: Entry) -> None:
         """Put it at the end of its user's line."""
@@ -75,11 +79,22 @@ class Queue:
             else:
                 del self._waiting[user_id]
 
-    def positions(self) -> Iterator[tuple[uuid.UUID, int]]:
-        """Each waiting generation with its place in its user's line, from 1."""
+    def positions(self) -> Iterator[tuple[uuid.UUID, int, int | None]]:
+        """Each waiting generation, its place in its user's line from 1, and the expected wait in ms.
+
+        The wait is that of as many answers of average length as must end before it, one after the other for each slot of
+        the user; None while no answer has ended yet.
+        """
         for entries in self._waiting.values():
             for position, entry in enumerate(entries, start=1):
-                yield entry.admitted.generation, position
+                slots = 1 if entry.admitted.waits_for else self._user_slots or 1
+                rounds = -(-position // slots)
+                wait_ms = None if self._average is None else round(1000 * self._average * rounds)
+                yield entry.admitted.generation, position, wait_ms
+
+    def took(self, seconds: float) -> None:
+        """An answer was written from beginning to end in so long."""
+        self._average = seconds if self._average is None else (1 - WEIGHT) * self._average + WEIGHT * seconds
 
     def overdue(self, now: float) -> list[Entry]:
         """What has waited too long."""

@@ -237,13 +237,16 @@ class Runner:
             run = Run(self, entry.admitted, self._logs[entry.admitted.generation])
             task = self._own(self._run(run), f"generation {entry.admitted.generation}")
             self._runs[entry.admitted.generation] = (run, task)
-        for generation, position in self._queue.positions():
-            self._logs[generation].tell(Status(str(generation), "queued", "queued", position=position))
+        for generation, position, wait_ms in self._queue.positions():
+            status = Status(str(generation), "queued", "queued", position=position)
+            self._logs[generation].tell(status if wait_ms is None else replace(status, wait_ms=wait_ms))
 
     async def _run(self, run: Run) -> None:
         """The task of one generation: write the answer, store its end, tell its followers, make room."""
         try:
             end = await run.write_answer()
+            if end.state == State.COMPLETED and end.timing.duration_ms:
+                self._queue.took(end.timing.duration_ms / 1000)
             await self._finish(run.log, end)
         finally:
             self._runs.pop(run.log.generation, None)

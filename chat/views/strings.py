@@ -32,6 +32,7 @@ def page_strings() -> dict[str, Any]:
         "finish_other": str(OTHER_REASON),
         "phase_queued": _("Queued"),
         "phase_queued_at": _("Queued at place %(position)s"),
+        "phase_queued_wait": _("Queued at place %(position)s (about %(wait)s),"),
         "phase_connecting": _("Connecting"),
         "phase_waiting": _("Waiting"),
         "phase_writing": _("Writing"),
@@ -48,6 +49,7 @@ def page_strings() -> dict[str, Any]:
             )
         ),
         "not_sent_yet": _("Not sent yet, trying again."),
+        "unsent_at_logout": _("A prompt has not been sent yet. Log out all the same, and give it up?"),
         "too_long": _("This text has %(size)s KiB; at most %(limit)s KiB can be sent at once."),
         "near_limit": _("%(size)s of the %(limit)s KiB that can be sent at once"),
         "wait_for_first": _("The first prompt of this conversation is still on its way. The next one can go after it."),

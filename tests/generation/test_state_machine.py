@@ -33,10 +33,13 @@ TRANSITIONS = {
 WHICH = st.integers(0, 1000)
 ENDS = st.sampled_from(FINAL_STATES)
 STEPS = hypothesis_settings(
-    max_examples=30,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
-    phases=[Phase.reuse, Phase.generate],  # making a failure shorter takes minutes on a database: add Phase.shrink by hand
+    phases=[
+        Phase.reuse,
+        Phase.generate,
+    ],  # making a failure shorter takes minutes on a database: add Phase.shrink by hand
 )
 SLOTS, WAITING = 2, 3
 COUNTED = store.Usage(3, 4, 7, source=UsageRecord.Source.COUNTED)
@@ -62,9 +65,7 @@ class Known:
 
     def progress(self, finish_reason):
         unsaved = self.log.unsaved(5)
-        return store.Progress(
-            self.admitted.generation, self.admitted.usage_record, unsaved, Timing(), 1, finish_reason
-        )
+        return store.Progress(self.admitted.generation, self.admitted.usage_record, unsaved, Timing(), 1, finish_reason)
 
 
 class Portal(RuleBasedStateMachine):
@@ -262,7 +263,9 @@ class Portal(RuleBasedStateMachine):
     @invariant()
     def no_end_changes(self):
         ended = Generation.objects.filter(state__in=FINAL_STATES).select_related("message").order_by()
-        for row in ended.values("id", "state", "finish_reason", "error_code", "deltas", "finished_at", "message__content"):
+        for row in ended.values(
+            "id", "state", "finish_reason", "error_code", "deltas", "finished_at", "message__content"
+        ):
             assert self.ends.setdefault(row["id"], row) == row
         for bill in UsageRecord.objects.exclude(closed_at=None).values():
             del bill["generation_id"]  # emptied when its conversation is deleted

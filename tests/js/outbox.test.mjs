@@ -105,3 +105,13 @@ test("keys are UUIDs, also where the browser makes none", (context) => {
   assert.match(newKey(), shape);
   assert.notEqual(newKey(), newKey());
 });
+
+test("at the logout nothing stays for whoever comes next", () => {
+  const { open } = boxes();
+  open("one").add(command("k1"));
+  const outbox = open("two");
+  outbox.add(command("k2"));
+  assert.equal(outbox.isEmpty, false);
+  outbox.clear();
+  assert.deepEqual([outbox.isEmpty, open("one").mine(), open("two").mine()], [true, [], []]);
+});

@@ -15,7 +15,7 @@ import { Requests } from "chat/requests";
 import { Sidebar } from "chat/sidebar";
 import { Socket } from "chat/socket";
 import { Storage, sturdy } from "chat/storage";
-import { use } from "chat/strings";
+import { text, use } from "chat/strings";
 import { Theme } from "chat/theme";
 import { Transcript } from "chat/transcript";
 
@@ -65,6 +65,10 @@ function talk() {
     title: part("title"),
     welcome: part("welcome"),
   };
+  document.querySelector("[data-action=log-out]").form.addEventListener("submit", (event) => {
+    if (outbox.isEmpty || confirm(text("unsent_at_logout"))) outbox.clear();
+    else event.preventDefault();
+  });
   composer.start();
   composer.addEventListener("chosen", ({ detail }) => {
     part("local-notice")?.toggleAttribute("hidden", !detail.isLocal);

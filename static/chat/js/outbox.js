@@ -39,6 +39,15 @@ export class Outbox {
     return entry;
   }
 
+  get isEmpty() {
+    return this.#stored().length === 0;
+  }
+
+  // Forgets everything, of all tabs: whoever comes next at this browser is not to find it.
+  clear() {
+    this.#stored().forEach(({ command }) => this.remove(command.key));
+  }
+
   // What this tab wrote, also before it was loaded again; oldest first.
   mine() {
     return [...this.#held.values()];

@@ -192,7 +192,9 @@ function perSecond(written, elapsed) {
 
 function phaseName({ phase, state, attempt, wait_ms: wait, position }) {
   if (state === "stopping") return text("phase_stopping");
-  if (phase === "queued" && position) return text("phase_queued_at", { position });
+  if (phase === "queued" && position) {
+    return wait ? text("phase_queued_wait", { position, wait: roughly(wait) }) : text("phase_queued_at", { position });
+  }
   if (phase === "retrying" && wait) return text("phase_retrying_in", { attempt, wait: roughly(wait) });
   return text(`phase_${phase}`, { attempt });
 }
