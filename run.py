@@ -5,6 +5,7 @@
 ./run.py setup      only install and prepare
 ./run.py shots [--all FOLDER]   the pictures in docs/pictures, or every state of the page at every size
 ./run.py bench NAME [..]        a measurement, see bench/README.md
+./run.py scoreboard [--ci | --size N] [--seed S] [--only G1,G8]   what is promised, counted: docs/reliability.md
 ./run.py lock [..]  for developers: make the lock files again; arguments go to uv, such as --upgrade
 
 Needs Python 3.11 or newer on Linux or macOS and nothing else. Everything it makes lies in this folder: .venv,
@@ -58,8 +59,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # subprocess.run ends its child on the way out
     command, arguments = (sys.argv[1:2] or ["serve"])[0], sys.argv[2:]
     commands = {"serve": serve, "setup": setup, "check": check, "test": test, "shots": shots, "bench": bench}
-    commands["lock"] = lock
-    if command not in commands or (arguments and command not in ("test", "shots", "bench", "lock")):
+    commands.update(scoreboard=scoreboard, lock=lock)
+    if command not in commands or (arguments and command not in ("test", "shots", "bench", "scoreboard", "lock")):
         sys.stdout.write(__doc__)
         return 0 if command in ("-h", "--help", "help") else 2
     if os.environ.get("PORTAL_DATA_DIR"):  # relative to where it was typed
@@ -137,6 +138,11 @@ def bench(*arguments: str) -> int:
     """Also without a name, or with a wrong one: then it says which there are."""
     install_for_developers()
     return subprocess.run([PYTHON, "-m", "bench"] + list(arguments)).returncode
+
+
+def scoreboard(*arguments: str) -> int:
+    install_for_developers()
+    return subprocess.run([PYTHON, "-m", "bench.scoreboard"] + list(arguments)).returncode
 
 
 def run_checks() -> "list[str]":

@@ -6,8 +6,10 @@ It leans on internals of Daphne 4.2 (pinned); tests/process/ is the contract tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
@@ -31,6 +33,9 @@ reactor: Any = twisted_reactor  # its methods are put there when it is installed
 BODY_BYTES = 5 * 1024 * 1024
 BACKLOG = 4096
 SLOW_SECONDS = 30.0
+UNSENT_BYTES = 128 * 1024
+"""What the kernel takes of a socket beyond what is on its way. Its own bound is megabytes: a browser that doesn't read
+would cost these, and whoever reads slowly would get old frames."""
 TELL_SECONDS = 0.05
 CLOSE_FRAMES_SECONDS = 0.2
 
@@ -226,6 +231,9 @@ class PortalServer(Server):
         gate = protocol.portal_gate = Gate()
         protocol.transport.unregisterProducer()  # Daphne leaves the HTTP channel registered
         protocol.transport.registerProducer(gate, True)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):  # the browser may have gone this moment
+                protocol.transport.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         return gate
 
     def kill_all_applications(self) -> Deferred[None]:

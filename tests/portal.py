@@ -262,7 +262,8 @@ class Socket:
 
     async def frame(self, seconds: float = FRAME_SECONDS) -> dict[str, Any]:
         """The next frame, whatever it is."""
-        frame = json.loads(await asyncio.wait_for(self.connection.recv(), seconds))
+        async with asyncio.timeout(seconds):  # wait_for of Python 3.11 may swallow a cancellation, such as until's
+            frame = json.loads(await self.connection.recv())
         self.frames.append(frame)
         if "generation" in frame:
             self.texts.setdefault(frame["generation"], Text()).apply(frame)

@@ -1,6 +1,7 @@
-"""The socket's door by itself: what it does when the other side does not read."""
+"""The socket's door by itself: what it does when the other side does not read, or asks twice."""
 
 import asyncio
+import uuid
 from collections import Counter
 
 from chat import protocol
@@ -39,3 +40,65 @@ async def test_tasks_of_a_socket_end_with_it():
 
     await consumer({"type": "websocket"}, receive, send)
     assert task.cancelled()
+
+
+class Followed:
+    """A runner with one answer that never ends; `made` counts the frames that were taken from it."""
+
+    def __init__(self):
+        self.made = self.open = 0
+
+    async def follow(self, user_id, generation, epoch, after):
+        self.open += 1
+        try:
+            while True:
+                self.made += 1
+                yield protocol.Delta(str(generation), 0, 1, text="x")
+                await asyncio.sleep(0)
+        finally:
+            self.open -= 1
+
+
+def door_to(runner, room):
+    consumer = ChatConsumer(runner, Counter())
+    consumer.user = {"id": 1, "name": "owner"}
+    consumer.scope = {"portal.room": room}
+
+    async def send(message):
+        await asyncio.sleep(0)
+
+    consumer.base_send = send
+    return consumer
+
+
+async def turn_the_loop(times=20):
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+async def test_a_frame_is_made_when_there_is_room_for_it():
+    runner, places = Followed(), asyncio.Semaphore(0)
+    consumer = door_to(runner, places.acquire)
+    consumer.follow(uuid.uuid4(), None, 0)
+    for room in range(4):
+        await turn_the_loop()
+        assert runner.made == room
+        places.release()
+    for task in consumer.tasks:
+        task.cancel()
+
+
+async def test_a_new_following_takes_the_place_of_the_old():
+    async def room():
+        """There is always room."""
+
+    runner = Followed()
+    consumer = door_to(runner, room)
+    generation = uuid.uuid4()
+    for _ in range(3):
+        consumer.follow(generation, None, 0)
+        await turn_the_loop()
+        assert (runner.open, len(consumer.followings), len(consumer.tasks)) == (1, 1, 1)
+    consumer.unfollow(generation)
+    await turn_the_loop()
+    assert (runner.open, len(consumer.tasks)) == (0, 0)

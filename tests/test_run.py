@@ -43,7 +43,9 @@ def test_an_unknown_command_explains_the_known_ones():
     done = subprocess.run([sys.executable, "run.py", "sevre"], cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert all(f"./run.py {name}" in done.stdout for name in ("test", "check", "setup", "shots", "bench", "lock"))
+    assert all(
+        f"./run.py {name}" in done.stdout for name in ("test", "check", "setup", "shots", "bench", "scoreboard", "lock")
+    )
 
 
 def test_secrets_are_made_once_for_the_owner_only(tmp_path):

@@ -61,15 +61,16 @@ class Conversations:
 
     async def watch(self, watch: Watch, conversation: uuid.UUID | None) -> None:
         """From here on the tab hears of `conversation`, whose answers count as seen. Raises NotFound."""
+        before, watch.conversation = watch.conversation, conversation  # at once: what happens meanwhile is heard, too
         if conversation is not None:
             found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
             known = await self._readers.read(found.with_state().first)
             if known is None:
+                watch.conversation = before
                 raise NotFound
             if known.unread:  # type: ignore[attr-defined]  # annotated by with_state
                 await self._writer.write(lambda: found.update(seen_at=timezone.now()))
                 self.news.tell(watch.user_id, conversation)
-        watch.conversation = conversation
 
     async def told(self, watch: Watch) -> list[Frame]:
         """The frames for what waits for a tab. After a DatabaseError it still waits."""

@@ -82,8 +82,8 @@ class Queue:
     def positions(self) -> Iterator[tuple[uuid.UUID, int, int | None]]:
         """Each waiting generation, its place in its user's line from 1, and the expected wait in ms.
 
-        The wait is that of as many answers of average length as must end before it, one after the other for each slot of
-        the user; None while no answer has ended yet.
+        The wait is that of as many answers of average length as must end before it, one after the other for each slot
+        of the user; None while no answer has ended yet.
         """
         for entries in self._waiting.values():
             for position, entry in enumerate(entries, start=1):

@@ -188,6 +188,7 @@ class Run:
                 self.log.restart_clock()
                 self._tell("retrying", attempt=self._tries + 1, wait_ms=round(wait * 1000))
                 await asyncio.sleep(wait)
+                self.log.restart_clock()
                 self._tell("connecting", attempt=self._tries + 1)
 
     async def _attempt(self, inputs: store.Inputs) -> None:

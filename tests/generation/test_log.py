@@ -65,6 +65,18 @@ async def test_only_the_current_epoch_with_a_place_in_the_log_goes_on_without_a_
         assert (frames[0].prev, frames[0].seq, frames[0].text) == (after, 2, "ab"[after:])
 
 
+async def test_what_comes_while_a_snapshot_is_sent_follows_it():
+    log = new_log()
+    log.append("a", "")
+    following = log.follow(None, 0)
+    snapshot = await anext(following)
+    log.append("b", "")
+    _, delta = await one_after_another(log, following, 2)
+    assert (snapshot.seq, snapshot.text) == (1, "a")
+    assert (delta.prev, delta.seq, delta.text) == (1, 2, "b")
+    await following.aclose()
+
+
 async def test_what_comes_while_a_follower_is_away_comes_in_one_delta():
     log = new_log()
     following = log.follow("boot", 0)

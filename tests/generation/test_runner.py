@@ -1,6 +1,7 @@
 """The runner by itself: moments that no clock hits from outside."""
 
 import asyncio
+import threading
 import uuid
 
 import pytest
@@ -78,3 +79,29 @@ async def test_an_end_that_cannot_be_stored_as_it_is_is_stored_without_its_figur
     frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
     assert (frames[-1].state, frames[-1].code, frames[-1].usage["source"]) == ("failed", "internal", "unknown")
     assert await runner.read(lambda: Generation.objects.get(pk=accepted.generation).state) == "failed"
+
+
+async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runner, db_with_owner, monkeypatch):
+    owner = db_with_owner.pk
+    finish, reached, go_on = store.finish, threading.Event(), threading.Event()
+
+    def finish_slowly(end):
+        reached.set()
+        go_on.wait(5)
+        return finish(end)
+
+    monkeypatch.setattr(store, "finish", finish_slowly)
+    await runner.write(lambda: Provider.objects.update(max_retries=0))
+    accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
+    generation = uuid.UUID(accepted.generation)
+    log = runner._logs[generation]
+    try:
+        assert await asyncio.to_thread(reached.wait, 5)
+        await runner.stop(owner, generation)  # too late
+        draining = asyncio.ensure_future(runner.drain(0))
+        await asyncio.sleep(0.05)
+    finally:
+        go_on.set()
+    await draining
+    assert log.final is not None and log.final.code == "upstream_unreachable"
+    assert await runner.read(lambda: Generation.objects.get(pk=generation).state) == "failed"

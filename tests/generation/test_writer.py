@@ -1,10 +1,11 @@
 """Group commit: who was told that it is stored finds it stored."""
 
 import asyncio
+import threading
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 
 from chat.generation.writer import Writer
 
@@ -51,16 +52,24 @@ async def test_a_violated_constraint_takes_nobody_along(writer):
     assert await asyncio.to_thread(names) == {"one", "two"}
 
 
-async def test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost(writer):
+async def test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost(writer, monkeypatch):
+    monkeypatch.setattr("chat.generation.writer.BATCH_SECONDS", 60)
+    both_wait = threading.Event()
+
+    def first():
+        both_wait.wait(5)
+        return add("one")()
+
     def lose():
-        transaction.set_rollback(True)  # as a savepoint does that cannot be rolled back
+        connection.cursor().execute("ROLLBACK")  # as SQLite does by itself when the disk is full
         raise ValueError("no")
 
-    first = asyncio.ensure_future(writer.write(add("one")))
-    second = asyncio.ensure_future(writer.write(lose))
-    results = await asyncio.gather(first, second, return_exceptions=True)
-    stored = await asyncio.to_thread(names)
-    assert ("one" in stored) is (results[0] == "one")
+    told = [asyncio.ensure_future(writer.write(work)) for work in (first, lose)]
+    await asyncio.sleep(0)
+    both_wait.set()
+    results = await asyncio.gather(*told, return_exceptions=True)
+    assert [type(one) for one in results] == [DatabaseError, DatabaseError]
+    assert await asyncio.to_thread(names) == set()
 
 
 async def test_the_thread_survives_whatever_a_job_raises(writer):

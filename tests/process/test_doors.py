@@ -212,6 +212,12 @@ def test_a_body_over_5_mib_is_refused_while_it_arrives(portal: Portal, chunked: 
     assert httpx.get(f"{portal.url}/healthz").status_code == 200
 
 
+def test_an_announced_body_over_5_mib_is_refused_before_it_comes(portal: Portal):
+    with sockets.create_connection(("127.0.0.1", portal.port), timeout=5) as connection:
+        connection.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5242881\r\n\r\n")
+        assert b" 413 " in connection.recv(100)
+
+
 async def test_every_answer_carries_the_headers_that_protect_it(portal: Portal):
     client = await asyncio.to_thread(portal.login)
     page = client.get("/chat/")
