@@ -49,7 +49,7 @@ class Person:
         pieces = [part for n in range(self.dice.randrange(5, 40)) for part in (f"{self.hears} {n} ", Pause(0.02))]
         chance = self.dice.random()
         if chance < 0.1:
-            return error(401, f"Incorrect API key provided: {key}.", code="invalid_api_key")
+            return error(401, f"Incorrect API key provided: {key}. You said: {self.asks}", code="invalid_api_key")
         if chance < 0.2:
             return (*stream(*pieces, whole=False), Rst())
         return answer(*pieces)

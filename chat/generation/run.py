@@ -106,7 +106,8 @@ class Run:
         except ProviderError as error:
             state, code, parameters = State.FAILED, error.code, _parameters(error)
             self._request_id = error.request_id or self._request_id
-            logger.info("generation %s failed: %s %s", self.log.generation, error.code, error.reason)
+            # Without upstream's own words: some repeat the prompt in them.
+            logger.info("generation %s failed: %s", self.log.generation, error.code)
         except Exception:
             state, code = State.FAILED, "internal"
             logger.exception("generation %s failed", self.log.generation)

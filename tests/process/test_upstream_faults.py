@@ -135,3 +135,14 @@ async def test_an_answer_that_never_ends_is_kept_up_to_2_mib(portal: Portal, ups
     assert len(got) == 2 * 1024 * 1024 == len(portal.generation(finished["generation"])["content"])
     assert "2048 KiB" in finished["message"]
     assert max(len(frame.get("text", "").encode()) for frame in socket.frames if frame["type"] == "delta") <= 65536
+
+
+async def test_what_an_upstream_repeats_of_a_prompt_is_told_to_its_owner_and_not_to_the_log(
+    portal: Portal, upstream: Upstream
+):
+    upstream.play("fake", error(400, "You said: heliotrope"))
+    socket = await portal.connect()
+    finished = await socket.ask("heliotrope")
+    assert "heliotrope" in finished["message"]
+    assert finished["generation"] in portal.log
+    assert "heliotrope" not in portal.log
