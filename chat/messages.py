@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 SENTENCES: Mapping[str, Any] = {
-    # What an upstream did (PROMISES 3.2)
+    # What an upstream did
     "upstream_unreachable": _("The model server can't be reached."),
     "upstream_dns": _("The model server's address wasn't found. Please tell your admin."),
     "upstream_tls": _("No secure connection to the model server. Please tell your admin."),

@@ -44,7 +44,7 @@ def build(
     count           tokens of one message with its overhead; called only when there is a window
 
     Turns before the last that have no answer are left out: many chat templates want user and assistant by turns, and a
-    failed answer is no context (PROMISES 3.1.7). They are not counted as left out. The last turn is always sent, even
+    failed answer is no context. They are not counted as left out. The last turn is always sent, even
     when it alone is too long: upstream knows its own tokenizer better than we do.
     """
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []

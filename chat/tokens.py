@@ -2,7 +2,7 @@
 half a second and so runs in a thread, never on the event loop.
 
 The cookbook's overhead: each message costs 3 tokens besides its role and content (+1 for a name), and the answer is
-primed with 3; the retired gpt-3.5-turbo-0301 took 4 a message and −1 for a name (WIRE k reproduces printed runs).
+primed with 3; the retired gpt-3.5-turbo-0301 took 4 a message and −1 for a name.
 """
 
 from __future__ import annotations

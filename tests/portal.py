@@ -169,7 +169,7 @@ class Portal:
         return rows[0]
 
     def check_invariants(self) -> None:
-        """What must hold in every database at any rest (PROMISES, P13)."""
+        """What must hold in every database at any rest."""
         from chat.generation.invariants import INVARIANTS  # pictures and measurements need no Django in this process
 
         assert self.rows("pragma integrity_check")[0]["integrity_check"] == "ok"

@@ -171,7 +171,7 @@ class Run:
             raise ProviderError("answer_too_long", permanent=True, reason=f"{total:g} s") from None
 
     async def _attempts(self, inputs: store.Inputs) -> None:
-        """Send, and send again while nothing was delivered and it may help (PROMISES 3.1.6)."""
+        """Send, and send again while nothing was delivered and it may help."""
         began = self._house.clock()
         while True:
             self._tries += 1

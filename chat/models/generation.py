@@ -1,6 +1,6 @@
 """Generations, their states, and the segments of those that still run.
 
-Every change of state is one UPDATE … WHERE state …, and the row count decides who did it (DESIGN 7).
+Every change of state is one UPDATE … WHERE state …, and the row count decides who did it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Addresses of upstreams as people paste them, made regular (WIRE.md f). Pure."""
+"""Addresses of upstreams as people paste them, made regular. Pure."""
 
 from __future__ import annotations
 

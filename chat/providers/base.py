@@ -48,7 +48,7 @@ class ProviderError(Exception):
     permanent    True when sending the same request again cannot help
     retry_after  seconds that upstream asked us to wait; None when it said nothing usable; `inf` when it asked for ever
     reason       upstream's own text, redacted and at most 200 characters; may be empty
-    max_tries    how often the request may be sent in all when nothing was delivered yet (PROMISES 3.2: mostly 3, DNS
+    max_tries    how often the request may be sent in all when nothing was delivered yet (mostly 3, DNS
                  and an empty answer 2, permanent errors 1)
     request_id   upstream's own id of the request, for support; may be empty
     """
@@ -158,7 +158,7 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """Our own limits in seconds (PROMISES P18); httpx's read timeout never fires while keep-alives come.
+    """Our own limits in seconds; httpx's read timeout never fires while keep-alives come.
 
     connect        for a place in the pool, for the TCP connection, and for TLS: for each of them
     first_byte     from the sent request to the answer's headers

@@ -1,4 +1,4 @@
-"""The adapter for OpenAI's Chat Completions dialect, which nearly every model server speaks (WIRE.md)."""
+"""The adapter for OpenAI's Chat Completions dialect, which nearly every model server speaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one chunk of a chat completion says: text, reasoning, finish, usage, errors (WIRE.md 0.5–0.11, PROMISES 3.1).
+"""What one chunk of a chat completion says: text, reasoning, finish, usage, errors.
 
 Pure. Upstream's JSON ends here: out come the few typed events of base.py, and nothing of it is ever indexed blindly.
 """

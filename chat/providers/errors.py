@@ -1,6 +1,6 @@
 """From what upstream says when it fails to a ProviderError: statuses, bodies in nine shapes, errors inside streams.
 
-Pure: knows no HTTP library. The shapes are listed in WIRE.md e, the codes in PROMISES 3.2.
+Pure: knows no HTTP library. tests/providers/test_errors.py lists shapes and codes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gzip that cannot explode: we ask for identity, some proxies pack anyway (PROMISES T19, case 59).
+"""Gzip that cannot explode: we ask for identity, some proxies pack anyway.
 
 httpx would unpack whole reads at once: 195 kB became 200 MB in pieces of up to 67 MB.
 """

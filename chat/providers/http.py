@@ -1,6 +1,6 @@
 """HTTP to upstreams: clients, credentials, limits, and every transport fault as a ProviderError.
 
-The only importer of httpx, which may be replaced (PROMISES 5.9). Knows no dialect: bytes go out, bytes come in.
+The only importer of httpx, which may be replaced. Knows no dialect: bytes go out, bytes come in.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Sender:
                 except httpx.TransportError as error:
                     if not request.may_be_stale(error):
                         raise
-                    # A kept-alive connection that upstream had closed: nothing reached a model (WIRE.md o.1).
+                    # A kept-alive connection that upstream had closed: nothing reached a model.
                     client = await stack.enter_async_context(self._client_factory(self._endpoint))
                     response = await request.send(client)
             stack.push_async_callback(response.aclose)

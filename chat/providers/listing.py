@@ -1,4 +1,4 @@
-"""Which models an endpoint offers: `GET …/models` (WIRE.md j). Synchronous, for start-up and the admin."""
+"""Which models an endpoint offers: `GET …/models`. Synchronous, for start-up and the admin."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What upstream says about an error, made fit for eyes and logs: no keys, no tokens, one line, 200 characters.
 
-OpenAI's 401 echoes the first eight and last four characters of the key, DeepSeek's the last four (WIRE.md e).
+OpenAI's 401 echoes the first eight and last four characters of the key, DeepSeek's the last four.
 """
 
 from __future__ import annotations

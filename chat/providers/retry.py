@@ -1,4 +1,4 @@
-"""When a failed request is sent again by itself: pure decisions (PROMISES 3.1.6 and 3.2).
+"""When a failed request is sent again by itself: pure decisions.
 
 Only for requests that delivered nothing yet: whoever calls this knows that no delta came.
 """

@@ -1,4 +1,4 @@
-"""Server-sent events from bytes: the one place that knows the framing (WHATWG HTML 9.2, PROMISES 3.1.1, WIRE.md 0).
+"""Server-sent events from bytes: the one place that knows the framing (WHATWG HTML 9.2).
 
 Knows nothing of HTTP or of what the events mean. Bytes go in as they come, events come out once they are complete.
 """

@@ -26,7 +26,7 @@ from tests.upstream import Fin, Gate, Stall, Upstream, answer, document, error, 
 from tests.upstream.recordings import index, record, text
 
 STOP_SECONDS = 0.25
-"""PROMISES P4: after a stop, upstream's connection is closed within this time."""
+"""After a stop, upstream's connection is closed within this time."""
 
 
 async def test_only_what_somebody_set_is_sent(upstream: Upstream):
@@ -194,7 +194,7 @@ async def test_recorded_answers_of_real_models_come_out_whole(name, upstream: Up
 
 
 async def test_a_kept_connection_that_died_is_replaced_without_anybody_noticing(upstream: Upstream):
-    # WIRE.md o.1: llama.cpp announces keep-alive and closes; the next request finds out when it is too late.
+    # llama.cpp announces keep-alive and closes; the next request finds out when it is too late.
     whole = document({"choices": [{"index": 0, "message": {"content": "One."}, "finish_reason": "stop"}]})
     upstream.play("m", whole, (Fin(),), answer("Two."), (Fin(),))
     adapter = build(endpoint(upstream.base_url))

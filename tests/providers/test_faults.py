@@ -1,4 +1,4 @@
-"""The fault table of PROMISES 3.3, row by row, over raw sockets on loopback; the numbers are the table's.
+"""Faults of upstreams, row by row, over raw sockets on loopback; the numbers are the table's.
 
 What is decided by the generation and not by an adapter (retries, counting, the whole answer's limits) is tested there.
 """

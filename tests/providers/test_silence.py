@@ -1,4 +1,4 @@
-"""Upstreams that fall silent, at every place: left when their time is up (PROMISES 3.3, 17, 19 and 52 to 56)."""
+"""Upstreams that fall silent, at every place: left when their time is up."""
 
 from __future__ import annotations
 

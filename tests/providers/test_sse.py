@@ -19,7 +19,7 @@ def decode(*reads: bytes) -> list[tuple[str, str]]:
 
 
 def by_the_book(body: bytes) -> list[tuple[str, str]]:
-    """A slow decoder written from WHATWG HTML 9.2.6, line by line, with our three additions (PROMISES 3.1.1)."""
+    """A slow decoder written from WHATWG HTML 9.2.6, line by line, with our three additions."""
     body = body[3:] if body[:3] == b"\xef\xbb\xbf" else body
     body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     *lines, rest = body.split(b"\n")
