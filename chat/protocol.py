@@ -1,6 +1,6 @@
 """THE browser wire of /ws/chat/: commands (parsed, unknown fields refused) and frames (frozen dataclasses).
 
-static/chat/js/protocol.js and docs/protocol.md mirror the names; a test compares the three.
+docs/protocol.md mirrors the names, static/chat/js/protocol.js those that the page needs; a test compares the three.
 Knows neither Django nor Channels: JSON text in, dataclasses out, and back.
 """
 

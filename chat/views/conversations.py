@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
@@ -53,10 +53,10 @@ def _below(place: str) -> Q:
     """What stands below a place in the order of `listed`."""
     try:
         pinned, moment, pk = place.split("_")
-        updated_at, last = datetime.fromisoformat(moment), uuid.UUID(pk)
-        if updated_at.tzinfo is None or pinned not in ("0", "1"):
+        updated_at, last = datetime.fromisoformat(moment).astimezone(UTC), uuid.UUID(pk)
+        if pinned not in ("0", "1"):
             raise ValueError(place)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second: a zone that leads out of the calendar
         raise Http404 from None
     same = Q(pinned=pinned == "1") & (Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=last))
     return same | Q(pinned=False) if pinned == "1" else same

@@ -6,22 +6,17 @@ from django.templatetags.static import static
 
 MODULES = (
     "announcer",
-    "backoff",
-    "blocks",
     "branch",
     "chat",
     "clipboard",
     "composer",
     "connection",
-    "curve",
+    "elements",
     "entries",
-    "entry",
     "entry_tools",
     "figures",
-    "fingerprint",
     "following",
     "followings",
-    "groups",
     "highlight",
     "keys",
     "main",
@@ -41,9 +36,7 @@ MODULES = (
     "storage",
     "strings",
     "theme",
-    "times",
     "transcript",
-    "undo",
 )
 """static/chat/js/NAME.js is chat/NAME; a test compares this with the files."""
 

@@ -201,3 +201,57 @@ def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
         expect(tab.locator("[data-part=title]")).to_have_text("<b>A new name</b>")
         expect(tab).to_have_title("<b>A new name</b> · chatsite")
         expect(tab.locator("li[data-conversation] .entry__title").first).to_have_text("<b>A new name</b>")
+
+
+def test_a_prompt_goes_on_from_what_stands_on_its_page_whatever_another_tab_went_on_from(
+    page: Page, other: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play(
+        "fake", answer("Version one."), answer("Version two."), answer("Further one."), answer("Further two.")
+    )
+    ask(page, "Begin")
+    in_state(answers(page).first, "completed")
+    answers(page).first.locator("[data-action=again]").click()
+    expect(content(answers(page).first)).to_have_text("Version two.")
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+    answers(other).first.locator("[data-action=previous]").click()
+    expect(content(answers(other).first)).to_have_text("Version one.")
+    ask(other, "Go on from one")
+    in_state(answers(other).nth(1), "completed")
+
+    ask(page, "Go on from two")
+    in_state(answers(page).nth(1), "completed")
+    sent = upstream.matching("fake", "Go on from two")[0].body["messages"]
+    assert [one["content"] for one in sent] == ["Begin", "Version two.", "Go on from two"]
+
+
+def test_an_answer_that_ended_unseen_while_the_connection_was_away_is_there_after_it(
+    page: Page, other: Page, watch: Watch, new_portal: Callable[..., Portal], upstream: Upstream
+) -> None:
+    watch.expected = ["WebSocket", "net::ERR", "Failed to load resource"]
+    portal = new_portal()
+    log_in(page, portal)
+    upstream.play("fake", answer("one"), answer("two ", Gate("end"), "three"))
+    ask(page, "Seen by nobody")
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", conditions | {"offline": True})
+    portal.kill()  # ends the open socket as well, which the emulation leaves alone
+    portal.start(setup=False)
+    ask(other, "While you were away")
+    expect(content(answers(other).nth(1))).to_have_text("two")
+    other.goto(f"{portal.url}/chat/")
+    entry = other.locator("li[data-conversation]", has_text="Seen by nobody").first
+    upstream.open("end")
+    expect(entry).to_contain_text("Answer ready")
+
+    # The list comes after the frame that says that the answer is seen now.
+    page.route("**/chat/list/", lambda route: (expect(entry).not_to_contain_text("Answer ready"), route.continue_()))
+    session.send("Network.emulateNetworkConditions", conditions | {"offline": False})
+    expect(prompts(page)).to_have_text(["Seen by nobody", "While you were away"])
+    expect(content(answers(page).nth(1))).to_have_text("two three")

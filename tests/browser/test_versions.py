@@ -175,3 +175,24 @@ def test_without_a_connection_the_version_stays_and_nothing_is_lost(
     expect(page.locator("[data-part=connection]")).to_be_hidden()
     answers(page).first.locator("[data-action=previous]").click()
     expect(content(answers(page).first)).to_have_text("One.")
+
+
+def test_the_focus_stays_at_the_versions_while_one_walks_through_them(
+    page: Page, portal: Portal, upstream: Upstream
+) -> None:
+    log_in(page, portal)
+    upstream.play("fake", answer("One."), answer("Two."), answer("Three."))
+    ask(page, "Count")
+    only = answers(page).first
+    for text in ("One.", "Two.", "Three."):
+        expect(content(only)).to_have_text(text)
+        in_state(only, "completed")
+        if text != "Three.":
+            only.locator("[data-action=again]").click()
+    only.locator("[data-action=previous]").focus()
+    page.keyboard.press("Enter")
+    expect(place(only)).to_have_text("2/3")
+    expect(only.locator("[data-action=previous]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(place(only)).to_have_text("1/3")
+    expect(only.locator("[data-action=next]")).to_be_focused()

@@ -84,14 +84,3 @@ test("what somebody waits for is said at once, again too", (context) => {
   pass();
   assert.equal(said.at(-1), "Two.");
 });
-
-test("another conversation brings silence", (context) => {
-  const { announcer, said, pass } = opened(context);
-  announcer.begin("g1");
-  announcer.append("g1", "One. ");
-  announcer.append("g1", "Two. ");
-  announcer.clear();
-  announcer.append("g1", "Three. ");
-  pass();
-  assert.deepEqual(said, ["One.", ""]);
-});

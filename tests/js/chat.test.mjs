@@ -10,7 +10,7 @@ const { Branch } = await import("chat/branch");
 const { Chat } = await import("chat/chat");
 const { Followings } = await import("chat/followings");
 const { Outbox } = await import("chat/outbox");
-const { MemoryStore, Storage } = await import("chat/storage");
+const { Storage, sturdy } = await import("chat/storage");
 
 const LATE_MS = 5_000;
 const FOREIGN_MS = 11_000;
@@ -19,19 +19,27 @@ const LONG_MS = 120_000;
 // One browser: tabs that share a store, and a clock.
 function browser(context) {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const store = new MemoryStore();
+  const store = sturdy(() => null);
   const open = (name, conversation = "c1", views = []) => {
     const socket = new FakeSocket();
     const transcript = new FakeTranscript();
     views.forEach((view) => transcript.add(view));
     const composer = new FakeComposer();
     const outbox = new Outbox(new Storage(store, 1), name);
-    const page = { user: 1, conversation, model: "fake", message: "", is_newest: true, updated_at: "2026-11-22T12:00:00Z" };
+    const page = { user: 1, chat: "/chat/", conversation, model: "fake", message: "", is_newest: true, updated_at: "2026-11-22T12:00:00Z" };
     const announcer = { begin() {}, append() {}, replace() {}, end() {} };
     const followings = new Followings({ socket, transcript, announcer });
     const place = { keep() {}, toEnd() {} };
-    const branch = new Branch({ page, transcript, followings, requests: null, place });
+    const loaded = [];
+    const requests = {
+      document(address) {
+        loaded.push(address);
+        return new Promise(() => {});
+      },
+    };
+    const branch = new Branch({ page, transcript, followings, requests, place });
     branch.start();
+    const panel = Object.assign(new EventTarget(), { isSaved: true });
     new Chat({
       page,
       socket,
@@ -40,14 +48,14 @@ function browser(context) {
       followings,
       branch,
       composer,
-      panel: Object.assign(new EventTarget(), { isSaved: true }),
+      panel,
       sidebar: { has: () => true, touch() {}, refresh: () => Promise.resolve(), updatedAt: () => null },
       place,
       parts: { frame: { classList: { remove() {} } }, title: {}, welcome: null },
     }).start();
-    return { socket, transcript, composer, outbox };
+    return { socket, transcript, composer, outbox, loaded, panel };
   };
-  return { open, pass: (ms) => context.mock.timers.tick(ms), kept: () => store.length };
+  return { open, pass: (ms) => context.mock.timers.tick(ms), kept: () => store.names().length };
 }
 
 const accepted = (key, fields = {}) => ({
@@ -231,4 +239,30 @@ test("a text that disagreed and was asked for anew is asked for again after ever
   tab.socket.away();
   tab.socket.hello();
   assert.equal(tab.socket.of("follow").length, 3, "the end");
+});
+
+test("a closed tab's prompt that this one sends is shown here, too: nobody else tells of it", (context) => {
+  const { open, pass } = browser(context);
+  open("one").composer.send("hello");
+  pass(FOREIGN_MS);
+  const two = open("two");
+  two.socket.hello();
+  two.socket.hear(accepted(two.socket.of("send")[0].key));
+  assert.deepEqual(two.loaded, ["/chat/c1/"]);
+});
+
+test("once the first prompt has left, its conversation is the one that comes of it", async (context) => {
+  const tab = browser(context).open("one", null);
+  let flushed;
+  tab.panel.isSaved = false;
+  tab.panel.flush = () => new Promise((done) => (flushed = done));
+  tab.socket.hello();
+  tab.composer.send("hello");
+  assert.equal(tab.panel.isHeld, false, "an option may still make it");
+  flushed();
+  await settled();
+  assert.equal(tab.socket.of("send")[0].conversation, null);
+  assert.equal(tab.panel.isHeld, true);
+  tab.socket.hear(refused(tab.socket.of("send")[0].key));
+  assert.equal(tab.panel.isHeld, false);
 });

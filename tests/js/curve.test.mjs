@@ -3,7 +3,7 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { Curve } = await import("chat/curve");
+const { Curve } = await import("chat/receipt");
 
 const points = (curve) => String(curve).split(" ").map((pair) => pair.split(",").map(Number));
 

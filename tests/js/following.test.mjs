@@ -4,7 +4,7 @@ import test from "node:test";
 import "./resolve.mjs";
 
 const { Following } = await import("chat/following");
-const { agrees, lengthOf } = await import("chat/fingerprint");
+const { agrees, lengthOf } = await import("chat/following");
 
 const snapshot = (seq, text, epoch = "boot", state = "running") => ({
   type: "snapshot", generation: "g", epoch, seq, text, reasoning: "", state,

@@ -4,7 +4,7 @@ import test from "node:test";
 import "./resolve.mjs";
 
 const { Options, written } = await import("chat/options");
-const { MemoryStore, Storage } = await import("chat/storage");
+const { Storage, sturdy } = await import("chat/storage");
 
 const ADDRESS = "/chat/c1/details/";
 const ok = (fields) => ({ status: 200, json: fields });
@@ -36,7 +36,7 @@ class FakeRequests {
   }
 }
 
-function opened(conversation = "c1", store = new MemoryStore()) {
+function opened(conversation = "c1", store = sturdy(() => null)) {
   const requests = new FakeRequests();
   const options = new Options({ requests, storage: new Storage(store, 1), chat: "/chat/", conversation });
   const heard = [];
@@ -71,7 +71,7 @@ test("only what was changed is sent, a field at a time", async () => {
   await options.save();
   assert.deepEqual(requests.sent, [[ADDRESS, { temperature: "0.2" }], [ADDRESS, { seed: "" }]]);
   assert.deepEqual(heard, [["saved", "temperature"], ["saved", "seed"]]);
-  assert.deepEqual([options.unsaved("seed"), store.length], [null, 0]);
+  assert.deepEqual([options.unsaved("seed"), store.names().length], [null, 0]);
   await options.save();
   assert.equal(requests.sent.length, 2);
 });
@@ -111,7 +111,7 @@ test("what could not be saved is saved later, also after a reload and from anoth
   assert.equal(elsewhere.options.unsaved("stop"), null);
   await elsewhere.options.save();
   assert.deepEqual(elsewhere.requests.sent, [[ADDRESS, { seed: "7" }], [ADDRESS, { stop: "END" }]]);
-  assert.deepEqual([elsewhere.heard, first.store.length], [[], 0]);
+  assert.deepEqual([elsewhere.heard, first.store.names().length], [[], 0]);
 });
 
 test("what is changed while it is saved goes after it", async () => {
@@ -151,7 +151,7 @@ test("the first change makes the conversation", async () => {
   await options.save();
   assert.deepEqual(requests.sent, [["/chat/", {}], ["/chat/c9/details/", { seed: "1" }], ["/chat/c9/details/", { stop: "END" }]]);
   assert.deepEqual(heard, [["created"], ["saved", "seed"], ["saved", "stop"]]);
-  assert.deepEqual([options.conversation, store.length], ["c9", 0]);
+  assert.deepEqual([options.conversation, store.names().length], ["c9", 0]);
 });
 
 test("a conversation that can't be made yet loses no change", async () => {
@@ -187,5 +187,23 @@ test("what a new page left behind makes no conversation on another one's page", 
   left.options.change("seed", "1");
   const { options, requests, store } = opened("c1", left.store);
   await options.save();
-  assert.deepEqual([requests.sent, store.length], [[], 1]);
+  assert.deepEqual([requests.sent, store.names().length], [[], 1]);
+});
+
+test("while a prompt on its way is about to make the conversation, no option makes another one", async () => {
+  const { heard, options, requests } = opened(null);
+  const open = requests.hold();
+  options.change("seed", "7");
+  const saving = options.save();
+  await settled();
+  options.isHeld = true; // sent while the portal took its time
+  open();
+  await saving;
+  assert.deepEqual([options.conversation, heard], [null, []]);
+  await options.save();
+  assert.equal(requests.sent.length, 1);
+  options.conversation = "c1";
+  options.isHeld = false;
+  await options.save();
+  assert.deepEqual(requests.sent.at(-1), [ADDRESS, { seed: "7" }]);
 });

@@ -4,11 +4,11 @@ import test from "node:test";
 import "./resolve.mjs";
 
 const { newKey, Outbox } = await import("chat/outbox");
-const { MemoryStore, Storage, sturdy } = await import("chat/storage");
+const { Storage, sturdy } = await import("chat/storage");
 
 const command = (key, text = "hello") => ({ type: "send", key, conversation: null, text });
 
-function boxes(store = new MemoryStore()) {
+function boxes(store = sturdy(() => null)) {
   const clock = { now: 1000 };
   const open = (tab, user = 1) => new Outbox(new Storage(store, user), tab, () => clock.now);
   return { clock, open, store };
@@ -81,9 +81,12 @@ test("a broken entry is passed over", () => {
 });
 
 test("a full or closed store is replaced by memory", () => {
-  const full = new MemoryStore();
-  full.setItem = () => {
-    throw new Error("QuotaExceededError");
+  const full = {
+    getItem: () => null,
+    removeItem() {},
+    setItem() {
+      throw new Error("QuotaExceededError");
+    },
   };
   const { open } = boxes(sturdy(() => full));
   open("tab").add(command("k1"));

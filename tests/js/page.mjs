@@ -67,6 +67,10 @@ export class FakeTranscript extends EventTarget {
     return this.views.findLast((view) => !view.isOnItsWay)?.id ?? null;
   }
 
+  get isWaiting() {
+    return this.views.at(-1)?.isOnItsWay ?? false;
+  }
+
   // Whether another answer may be asked for, of each answer.
   get canRetry() {
     return this.views.filter((view) => view.isAnswer).map((view) => view.canRetry);

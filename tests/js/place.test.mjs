@@ -11,7 +11,7 @@ const SIGHT = 800;
 function opened(context) {
   const page = new EventTarget();
   const names = [
-    ...["addEventListener", "removeEventListener", "scrollTo", "getSelection", "getComputedStyle", "document"],
+    ...["addEventListener", "scrollTo", "getSelection", "getComputedStyle", "document"],
     ...["innerHeight", "scrollY"],
   ];
   const before = names.map((name) => [name, globalThis[name]]);
@@ -20,7 +20,6 @@ function opened(context) {
   const pill = Object.assign(new EventTarget(), { hidden: true });
   Object.assign(globalThis, {
     addEventListener: page.addEventListener.bind(page),
-    removeEventListener: page.removeEventListener.bind(page),
     scrollTo: ({ top }) => move(top),
     getSelection: () => ({ isCollapsed: true }),
     getComputedStyle: () => ({ overflowY: "visible" }),
@@ -34,10 +33,7 @@ function opened(context) {
   };
   const place = new Place(text, pill);
   place.start();
-  context.after(() => {
-    place.stop();
-    Object.assign(globalThis, Object.fromEntries(before));
-  });
+  context.after(() => Object.assign(globalThis, Object.fromEntries(before)));
   const tell = (type, fields = {}) => {
     const event = Object.assign(new Event(type), fields);
     Object.defineProperty(event, "target", { value: element });

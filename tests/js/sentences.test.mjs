@@ -59,13 +59,6 @@ for (const step of [1, 2, 3, 7, 50]) {
   });
 }
 
-test("without the browser's own knowledge of sentences it is much the same", (context) => {
-  const { Segmenter } = Intl;
-  Intl.Segmenter = undefined;
-  context.after(() => (Intl.Segmenter = Segmenter));
-  assert.deepEqual(read(ANSWER), READ.flatMap((one) => (one.startsWith("See") ? ["See the book, e.g. its end."] : [one])));
-});
-
 test("only what is finished is read", () => {
   const sentences = reader();
   sentences.append("One. Two");

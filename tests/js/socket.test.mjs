@@ -3,9 +3,8 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { afterClose } = await import("chat/backoff");
 const { CLOSE_CODES } = await import("chat/protocol");
-const { Socket } = await import("chat/socket");
+const { afterClose, Socket } = await import("chat/socket");
 
 test("what follows a close", () => {
   const half = () => 0.5;
@@ -62,11 +61,10 @@ function connected(context) {
     random: () => 0.5,
   });
   const events = [];
-  for (const name of ["hello", "frame", "away", "login", "forbidden"]) {
+  for (const name of ["hello", "frame", "away", "login"]) {
     socket.addEventListener(name, () => events.push(name));
   }
   socket.start();
-  context.after(() => socket.stop());
   return { context, events, opened, socket, waker };
 }
 

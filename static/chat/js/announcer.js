@@ -18,7 +18,7 @@ export class Announcer {
 
   // Nothing of this answer is here yet: all of it is read.
   begin(generation) {
-    this.#readers.set(generation, newReader());
+    this.#readers.set(generation, new Sentences(document.documentElement.lang, text("announce_code")));
   }
 
   append(generation, added) {
@@ -28,18 +28,13 @@ export class Announcer {
 
   // An answer that was under way when the page was loaded is read from here on.
   replace(generation, whole) {
-    const reader = this.#readers.get(generation);
-    if (reader !== undefined) {
-      reader.replace(whole);
-      this.#wake();
-      return;
-    }
-    this.begin(generation);
+    const isNew = !this.#readers.has(generation);
+    if (isNew) this.begin(generation);
     this.#readers.get(generation).replace(whole);
-    this.#readers.get(generation).skip();
+    if (isNew) this.#readers.get(generation).skip();
+    else this.#wake();
   }
 
-  // The rest of it, and then `sentence`.
   end(generation, sentence) {
     this.#waiting.push(...(this.#readers.get(generation)?.take(true) ?? []), sentence);
     this.#readers.delete(generation);
@@ -51,15 +46,6 @@ export class Announcer {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#read, PAUSE_MS);
     this.#speak(sentence);
-  }
-
-  // Another conversation: nothing more of this one.
-  clear() {
-    clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#readers.clear();
-    this.#waiting = [];
-    this.#element.textContent = "";
   }
 
   #wake() {
@@ -79,10 +65,6 @@ export class Announcer {
   #speak(sentence) {
     this.#element.textContent = this.#element.textContent === sentence ? `${sentence}\u00a0` : sentence;
   }
-}
-
-function newReader() {
-  return new Sentences(document.documentElement.lang, text("announce_code"));
 }
 
 // Headings and items of lists have no full stop, but a pause belongs after them.

@@ -3,6 +3,8 @@
 //
 // Events: "shown", "trouble" (detail: {status}): the messages could not be loaded, and those on the page stay.
 
+import { tell } from "chat/elements";
+
 const OK = 200;
 
 export class Branch extends EventTarget {
@@ -15,7 +17,10 @@ export class Branch extends EventTarget {
   #chosen;
   #isNewest;
   #updatedAt;
+  #isBehind = false;
+  #isMixed = false; // what is on its way was written on another branch
   #loads = 0;
+  #loading = null; // what is being asked for
 
   constructor({ page, transcript, followings, requests, place }) {
     super();
@@ -33,9 +38,10 @@ export class Branch extends EventTarget {
     this.#transcript.addEventListener("left", ({ detail: view }) => this.#followings.leave(view.generation));
   }
 
-  // Where a new prompt belongs; null = after the newest message, which stands here.
+  // Where a new prompt belongs; null = after the newest message, which stands here or is on its way to be the newest.
   get parent() {
-    return this.#isNewest ? null : this.#transcript.lastId;
+    const isNewest = !this.#isMixed && (this.#isNewest || this.#transcript.isWaiting);
+    return isNewest ? null : this.#transcript.lastId;
   }
 
   get conversation() {
@@ -52,30 +58,44 @@ export class Branch extends EventTarget {
     this.#chosen = "";
     this.#isNewest = true;
     this.#showAddress();
+    if (this.#isMixed) this.show("");
+    else this.#loadAgain("");
   }
 
   // The branch of `message` takes the place of the one on the page, and the reader stays where the message is.
-  async show(message) {
+  async show(message = this.#chosen) {
     const status = await this.#load(message);
-    if (status !== OK) this.#tell("trouble", { status });
+    this.#isMixed = this.#transcript.isWaiting;
+    if (status !== OK) tell(this, "trouble", { status });
   }
 
-  // After a hello: `updatedAt` is when something was said last, in ms; null = not lately.
-  async catchUp(updatedAt) {
-    if (this.#conversation !== null && updatedAt !== null && updatedAt !== this.#updatedAt) await this.#load(this.#chosen);
+  // After a hello: `listed` resolves to when something was said last, in ms; null = not lately.
+  async catchUp(listed) {
+    this.#isBehind = true;
+    const updatedAt = await listed;
+    const isMissing = this.#conversation !== null && updatedAt !== null && updatedAt !== this.#updatedAt;
+    this.#isBehind = isMissing && (await this.#load(this.#chosen)) !== OK;
   }
 
-  // Of the conversation's own frame.
+  // Of the conversation's own frame, which says nothing about what was missed before it.
   note(updatedAt) {
-    this.#updatedAt = Date.parse(updatedAt);
+    if (!this.#isBehind) this.#updatedAt = Date.parse(updatedAt);
   }
 
   // A message that another tab brought about. `speaker`: who answers.
   hear({ id, parent, role, content, created_at: createdAt, generation }, speaker) {
     if (this.#transcript.byId(id) !== null) return;
+    this.#loadAgain(this.#loading);
     const before = parent === null ? null : this.#transcript.byId(parent);
-    if (parent !== null && before === null) return; // on another branch
+    if (parent !== null && before === null) {
+      this.#isNewest = false; // but that branch is
+      return;
+    }
     const other = this.#transcript.following(before);
+    if (other !== null && this.#isNewest && role === "user") {
+      this.#load(""); // was ours before it, or is it another version? The portal knows
+      return;
+    }
     const versions = [...(other?.versions ?? []), id];
     if (other !== null && !this.#isNewest) {
       other.versions = versions;
@@ -94,9 +114,14 @@ export class Branch extends EventTarget {
   // → the answer's HTTP status.
   async #load(chosen) {
     const load = (this.#loads += 1);
+    this.#loading = chosen;
     const { status, document: page } = await this.#requests.document(this.#address(chosen));
-    if (status !== OK || load !== this.#loads) return status;
-    const before = this.#transcript.versionOf(chosen)?.element.getBoundingClientRect().top;
+    if (load !== this.#loads) return status;
+    this.#loading = null;
+    if (status !== OK) return status;
+    const old = this.#transcript.versionOf(chosen)?.element;
+    const before = old?.getBoundingClientRect().top;
+    const pressed = old?.contains(document.activeElement) ? document.activeElement.dataset.action : "";
     this.#transcript.swap([...page.querySelectorAll("[data-part=messages] > [data-message-id]")]);
     this.#transcript.openAnswers.forEach((view) => this.#followings.follow(view.generation));
     this.#read(JSON.parse(page.getElementById("page").textContent));
@@ -104,12 +129,18 @@ export class Branch extends EventTarget {
     const shown = this.#transcript.byId(chosen);
     if (before !== undefined && shown !== null) this.#place.keepAt(shown.element, before);
     else this.#place.keep();
-    this.#tell("shown");
+    if (pressed && shown !== null) {
+      // One goes on with the same key; after the last version only the way back is left.
+      const links = [...shown.element.querySelectorAll("a[href][data-version]")];
+      (links.find(({ dataset }) => dataset.action === pressed) ?? links[0])?.focus({ preventScroll: true });
+    }
+    tell(this, "shown");
     return status;
   }
 
-  #tell(name, detail = null) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
+  // A page that is on its way may not hold what was said since.
+  #loadAgain(chosen) {
+    if (this.#loading !== null) this.#load(chosen);
   }
 
   #read({ message, is_newest: isNewest, updated_at: updatedAt }) {

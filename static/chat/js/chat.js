@@ -84,8 +84,7 @@ export class Chat {
       if (!this.#held.has(command.key)) this.#socket.send(command);
     }
     for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
-    await this.#sidebar.refresh();
-    await this.#branch.catchUp(this.#sidebar.updatedAt(this.#conversation));
+    await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation)));
     this.#refresh();
   };
 
@@ -99,17 +98,16 @@ export class Chat {
     if (this.#branch.parent !== null) command.parent = this.#branch.parent;
     this.#showPrompt(command);
     this.#place.toEnd();
+    this.#held.add(command.key); // a hello meanwhile would send it without its conversation
     this.#keep(command);
     // What was changed in the panel holds for this prompt already; saving it may make the conversation.
-    if (!this.#panel.isSaved) {
-      this.#held.add(command.key); // a hello meanwhile would send it without its conversation
-      await this.#panel.flush();
-      this.#held.delete(command.key);
-    }
+    if (!this.#panel.isSaved) await this.#panel.flush();
+    this.#held.delete(command.key);
     if (command.conversation === null && this.#conversation !== null) {
       command.conversation = this.#conversation;
       this.#keep(command);
     }
+    this.#refresh();
     this.#socket.send(command);
   };
 
@@ -204,7 +202,9 @@ export class Chat {
     const here = command === undefined ? null : this.#viewOf(command);
     if (here === null) {
       // Sent again for another tab or page: the answer is written, and is found there.
-      if (!this.#followings.has(frame.generation)) this.#socket.send({ type: "unfollow", generation: frame.generation });
+      if (this.#followings.has(frame.generation)) return;
+      this.#socket.send({ type: "unfollow", generation: frame.generation });
+      if (frame.conversation === this.#conversation) this.#branch.show(); // its place went, or its tab; nobody else tells
       return;
     }
     if (this.#transcript.byGeneration(frame.generation) !== null) {
@@ -349,7 +349,9 @@ export class Chat {
   #refresh = () => {
     const waits = this.#outbox.mine().some(({ command }) => this.#viewOf(command) !== null);
     this.#composer.setRunning(this.#transcript.openAnswers.length > 0);
-    this.#composer.setBlocked(waits && this.#conversation === null);
+    const isBeginning = waits && this.#conversation === null;
+    this.#composer.setBlocked(isBeginning);
+    this.#panel.isHeld = isBeginning && this.#held.size === 0;
     this.#transcript.forEachAnswer((view) => {
       view.canRetry = !view.isOpen && !this.#isAsked(view);
     });

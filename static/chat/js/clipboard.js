@@ -1,11 +1,11 @@
 // Buttons that copy. They say what came of it, for two seconds and to those who listen.
 
+import { make } from "chat/elements";
 import { text } from "chat/strings";
 
 const SAID_MS = 2_000;
 
-// Resolves to whether it worked.
-export async function copyText(copied) {
+async function copyText(copied) {
   try {
     await navigator.clipboard.writeText(copied);
     return true;
@@ -19,7 +19,6 @@ export class Clipboard {
   #announcer;
   #timers = new WeakMap();
 
-  // `root`: where the buttons of code blocks are.
   constructor(root, announcer) {
     this.#root = root;
     this.#announcer = announcer;
@@ -29,11 +28,6 @@ export class Clipboard {
     this.#root.addEventListener("click", this.#press);
   }
 
-  stop() {
-    this.#root.removeEventListener("click", this.#press);
-  }
-
-  // Copies, and lets `button` say so.
   async copy(button, copied) {
     const worked = await copyText(copied);
     this.#say(button, text(worked ? "copied" : "not_copied"));
@@ -65,23 +59,16 @@ export class Clipboard {
 }
 
 function copySelected(copied) {
-  const box = document.createElement("textarea");
+  const box = make("textarea", "sr-only", copied);
   const focused = document.activeElement;
   const selection = getSelection();
   const selected = selection.rangeCount > 0 ? selection.getRangeAt(0) : null;
-  box.className = "sr-only";
   box.readOnly = true;
-  box.value = copied;
   // Below an open dialog nothing can be selected.
   (focused?.closest("dialog") ?? document.body).append(box);
   box.focus({ preventScroll: true });
   box.select();
-  let worked = false;
-  try {
-    worked = document.execCommand("copy");
-  } catch {
-    // it did not
-  }
+  const worked = document.execCommand("copy");
   box.remove();
   focused?.focus({ preventScroll: true });
   if (selected !== null) {

@@ -2,6 +2,7 @@
 //
 // Events: "send" (detail: {text, model}), "stop", "chosen" (detail: {isLocal}).
 
+import { action, part, show, tell } from "chat/elements";
 import { grouped } from "chat/figures";
 import { text } from "chat/strings";
 
@@ -13,16 +14,15 @@ export class Composer extends EventTarget {
   #form;
   #box;
   #select;
-  #problem;
   #drafts;
   #conversation;
   #limit;
   #isBlocked = false;
   #canStop = false;
-  #growsByItself;
+  #growsByItself = CSS.supports("field-sizing", "content");
   #options = new Map();
   #begun = "";
-  #listening = new AbortController();
+
   #timer = null;
   #kept = "";
 
@@ -31,21 +31,18 @@ export class Composer extends EventTarget {
     this.#form = form;
     this.#box = form.elements.prompt;
     this.#select = form.elements.model;
-    this.#problem = this.#part("problem");
     this.#drafts = drafts;
     this.#conversation = conversation;
     this.#limit = limit;
-    this.#growsByItself = CSS.supports("field-sizing", "content");
   }
 
   start() {
-    const { signal } = this.#listening;
-    this.#form.addEventListener("submit", this.#submit, { signal });
-    this.#box.addEventListener("keydown", this.#press, { signal });
-    this.#box.addEventListener("input", this.#type, { signal });
-    this.#select.addEventListener("change", this.#choose, { signal });
-    this.#button("stop").addEventListener("click", this.#stop, { signal });
-    addEventListener("pagehide", this.#keepDraft, { signal });
+    this.#form.addEventListener("submit", this.#submit);
+    this.#box.addEventListener("keydown", this.#press);
+    this.#box.addEventListener("input", this.#type);
+    this.#select.addEventListener("change", this.#choose);
+    this.#button("stop").addEventListener("click", this.#stop);
+    addEventListener("pagehide", this.#keepDraft);
     // A browser that brings a form back may have put a text in already; that one is newer.
     if (this.#box.value === "") this.#box.value = this.#drafts.get(this.#draftName) ?? "";
     this.#kept = this.#box.value;
@@ -56,17 +53,10 @@ export class Composer extends EventTarget {
     this.focus();
   }
 
-  stop() {
-    this.#listening.abort();
-    this.#keepDraft();
-  }
-
-  // The label of the model that is chosen; "" when there is no choice.
   get modelLabel() {
     return this.#hasChoice ? this.#select.selectedOptions[0].label : "";
   }
 
-  // The model that is chosen; null when there is no choice.
   get model() {
     return this.#hasChoice ? this.#select.value : null;
   }
@@ -76,7 +66,7 @@ export class Composer extends EventTarget {
     const shown = [...this.#select.options];
     for (const option of shown) this.#options.set(option.value, option);
     const options = models.map(({ id, label }) => {
-      const option = this.#options.get(id) ?? new Option(label, id);
+      const option = this.#options.get(id) ?? new Option("", id);
       option.textContent = label;
       return option;
     });
@@ -100,7 +90,6 @@ export class Composer extends EventTarget {
     this.#fit();
   }
 
-  // The new conversation has got its id.
   set conversation(id) {
     if (this.#kept !== "") this.#drafts.remove(this.#draftName);
     this.#conversation = id;
@@ -132,8 +121,7 @@ export class Composer extends EventTarget {
   }
 
   say(problem) {
-    this.#problem.textContent = problem;
-    this.#problem.hidden = problem === "";
+    show(this.#part("problem"), problem);
   }
 
   get #draftName() {
@@ -145,11 +133,11 @@ export class Composer extends EventTarget {
   }
 
   #part(name) {
-    return this.#form.querySelector(`[data-part=${name}]`);
+    return part(this.#form, name);
   }
 
-  #button(action) {
-    return this.#form.querySelector(`[data-action=${action}]`);
+  #button(name) {
+    return action(this.#form, name);
   }
 
   // Not on phones, where the keyboard would cover the text.
@@ -183,7 +171,7 @@ export class Composer extends EventTarget {
     this.#box.value = "";
     this.#changed();
     this.focus();
-    this.dispatchEvent(new CustomEvent("send", { detail: { text: prompt, model: this.model } }));
+    tell(this, "send", { text: prompt, model: this.model });
   };
 
   #press = (event) => {
@@ -201,13 +189,10 @@ export class Composer extends EventTarget {
   };
 
   #choose = () => {
-    const isLocal = "local" in this.#select.selectedOptions[0].dataset;
-    this.dispatchEvent(new CustomEvent("chosen", { detail: { isLocal } }));
+    tell(this, "chosen", { isLocal: "local" in this.#select.selectedOptions[0].dataset });
   };
 
-  #stop = () => {
-    this.dispatchEvent(new CustomEvent("stop"));
-  };
+  #stop = () => tell(this, "stop");
 
   #changed() {
     this.#fit();
@@ -232,11 +217,9 @@ export class Composer extends EventTarget {
     const size = written.length * BYTES_OF_A_UNIT > near ? new TextEncoder().encode(written).length : 0;
     const kib = (bytes) => grouped(Math.ceil(bytes / 1024));
     const figures = { size: kib(size), limit: kib(this.#limit) };
-    const isNear = size > near && size <= this.#limit;
-    const words = isNear ? text("near_limit", figures) : "";
+    const words = size > near && size <= this.#limit ? text("near_limit", figures) : "";
     const note = this.#part("size");
-    note.hidden = !isNear;
-    if (note.textContent !== words) note.textContent = words;
+    if (note.textContent !== words) show(note, words);
     if (size > this.#limit) this.say(text("too_long", figures));
     return size;
   }

@@ -1,5 +1,6 @@
 // Says calmly that the portal is away, but only when it stays away.
 
+import { show } from "chat/elements";
 import { CLOSE_CODES } from "chat/protocol";
 import { text } from "chat/strings";
 
@@ -29,19 +30,9 @@ export class ConnectionNotice {
     this.#wait("no_connection");
   }
 
-  stop() {
-    clearTimeout(this.#timer);
-    this.#socket.removeEventListener("away", this.#away);
-    this.#socket.removeEventListener("hello", this.#back);
-    this.#socket.removeEventListener("frame", this.#heard);
-  }
-
   // Says the text called `name`, until the portal is back.
   say(name) {
-    clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#element.textContent = text(name);
-    this.#element.hidden = false;
+    this.#show(text(name));
   }
 
   #away = ({ detail: { code } }) => {
@@ -51,11 +42,15 @@ export class ConnectionNotice {
   };
 
   #back = () => {
+    this.#isRestarting = false;
+    this.#show("");
+  };
+
+  #show(words) {
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#isRestarting = false;
-    this.#element.hidden = true;
-  };
+    show(this.#element, words);
+  }
 
   #heard = ({ detail }) => {
     if (detail.type !== "restart") return;

@@ -1,9 +1,15 @@
-// The entries of the sidebar in their groups, each at its place.
+// The entries of the sidebar: what each shows, and its place. The pinned ones come first, then they go by day in the
+// viewer's own time zone, then by month.
 
-import { Entry } from "chat/entry";
-import { compareEntries, compareGroups, groupOf, monthOf } from "chat/groups";
+import { make, part } from "chat/elements";
+import { language } from "chat/figures";
+import { OPEN_STATES } from "chat/protocol";
 import { text } from "chat/strings";
-import { language } from "chat/times";
+
+const BAD_STATES = ["failed", "interrupted"];
+const FIRST = ["pinned", "today", "yesterday", "week"];
+const DAY_MS = 86_400_000;
+const WEEK_DAYS = 7;
 
 export class Entries {
   #list;
@@ -30,17 +36,15 @@ export class Entries {
     return this.#entries.get(id);
   }
 
-  // The entry that an element lies in.
   find = (element) => this.#entries.get(element.closest("[data-conversation]")?.dataset.conversation);
 
-  // Which one is open on the page; null for none of them.
   set current(id) {
     const before = this.#current;
     this.#current = id;
-    for (const one of [before, id]) this.#showCurrent(one);
+    this.#showCurrent(before);
+    this.#showCurrent(id);
   }
 
-  // New facts about one that is here, or one more.
   put(facts) {
     if (!this.has(facts.id)) {
       const entry = new Entry(this.#moulds.entry.firstElementChild.cloneNode(true), this.#moulds.marks);
@@ -53,7 +57,6 @@ export class Entries {
     this.place(entry);
   }
 
-  // The focus goes to a neighbour, if it was here.
   remove(entry) {
     const heir = entry.element.contains(document.activeElement) ? this.neighbour(entry) : null;
     this.#entries.delete(entry.id);
@@ -96,7 +99,7 @@ export class Entries {
     const section = this.#moulds.group.firstElementChild.cloneNode(true);
     section.querySelector("h2").textContent = monthOf(name, language()) ?? text(`group_${name}`);
     const next = [...this.#groups.keys()].sort(compareGroups).find((other) => compareGroups(name, other) < 0);
-    const later = this.#groups.get(next)?.parentNode ?? this.#list.querySelector("[data-part=none]");
+    const later = this.#groups.get(next)?.parentNode ?? part(this.#list, "none");
     this.#list.insertBefore(section, later);
     const list = section.querySelector("ul");
     this.#groups.set(name, list);
@@ -118,4 +121,112 @@ function move(element, list, next) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
   list.insertBefore(element, next);
   focused?.focus({ preventScroll: true });
+}
+
+// Holds its facts as well: id, title, pinned, unread, state, updatedAt.
+class Entry {
+  // While something of it is open, it stays where it is.
+  isOpen = false;
+  #marks;
+
+  // `marks`: what can stand before a title, each with its data-mark.
+  constructor(element, marks) {
+    this.element = element;
+    this.link = element.querySelector("a");
+    this.#marks = marks;
+  }
+
+  get moreButton() {
+    return this.#find("[data-action=more]");
+  }
+
+  set isCurrent(isCurrent) {
+    this.link.ariaCurrent = isCurrent ? "page" : null;
+  }
+
+  update(facts) {
+    Object.assign(this, facts);
+    this.title ||= text("new_conversation");
+    this.element.dataset.conversation = this.id;
+    const title = this.#find(".entry__title");
+    if (title.title !== this.title) {
+      title.textContent = title.title = this.title;
+      this.moreButton.ariaLabel = text("more_of", { title: this.title });
+    }
+    if (this.element.dataset.mark !== this.#mark) this.#show(this.#mark);
+  }
+
+  say(problem) {
+    this.#find(".entry__problem")?.remove();
+    if (problem === "") return;
+    const line = make("p", "entry__problem");
+    line.role = "alert";
+    this.element.append(line);
+    line.textContent = problem; // an alert that comes with its words isn't read out everywhere
+  }
+
+  get #mark() {
+    if (OPEN_STATES.includes(this.state)) return this.state === "queued" ? "queued" : "writing";
+    if (this.unread) return BAD_STATES.includes(this.state) ? "failed" : "ready";
+    return this.pinned ? "pinned" : "";
+  }
+
+  #show(mark) {
+    this.element.dataset.mark = mark;
+    const drawing = this.#marks.querySelector(`[data-mark="${mark === "queued" ? "writing" : mark}"]`);
+    part(this.element, "mark").replaceChildren(...(drawing === null ? [] : [drawing.cloneNode(true)]));
+    part(this.element, "note").textContent = ["", "pinned"].includes(mark) ? "" : text(`entry_${mark}`);
+  }
+
+  #find(selector) {
+    return this.element.querySelector(selector);
+  }
+}
+
+export function factsOf(element) {
+  const { conversation, state } = element.dataset;
+  return {
+    id: conversation,
+    title: element.querySelector(".entry__title").title,
+    pinned: "pinned" in element.dataset,
+    unread: "unread" in element.dataset,
+    state: state || null,
+    updatedAt: Date.parse(element.querySelector("time").dateTime),
+  };
+}
+
+// The name of the group: one of FIRST, or a month such as 2026-10. `updatedAt` is in milliseconds.
+export function groupOf({ pinned, updatedAt }, now = new Date()) {
+  if (pinned) return "pinned";
+  const moment = new Date(updatedAt);
+  const days = Math.round((midnight(now) - midnight(moment)) / DAY_MS); // rounded: not all days have 24 hours
+  if (days < 1) return "today";
+  if (days === 1) return "yesterday";
+  if (days <= WEEK_DAYS) return "week";
+  return `${String(moment.getFullYear()).padStart(4, "0")}-${String(moment.getMonth() + 1).padStart(2, "0")}`;
+}
+
+function midnight(moment) {
+  return new Date(moment.getFullYear(), moment.getMonth(), moment.getDate()).getTime();
+}
+
+export function compareGroups(a, b) {
+  return rank(a) - rank(b) || (a < b ? 1 : -1);
+}
+
+function rank(name) {
+  return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
+}
+
+// For sorting entries, in the order that the portal lists them in.
+export function compareEntries(a, b) {
+  return Number(b.pinned) - Number(a.pinned) || b.updatedAt - a.updatedAt || (a.id < b.id ? 1 : -1);
+}
+
+// A month in words, with the year when it is not this one; null for the other groups.
+export function monthOf(name, language, now = new Date()) {
+  if (FIRST.includes(name)) return null;
+  const [year, month] = name.split("-").map(Number);
+  const style = year === now.getFullYear() ? { month: "long" } : { month: "long", year: "numeric" };
+  return new Intl.DateTimeFormat(language, style).format(new Date(year, month - 1));
 }

@@ -1,14 +1,20 @@
-// What one can do with an entry of the sidebar: rename, pin, delete, in a row that opens below it. One at a time.
-// Events: "closed" and "gone" (detail: the entry), "deleted" (detail: {entry, isByKeyboard}).
+// What one can do with an entry of the sidebar: rename, pin, delete, in a row that opens below it, one at a time; and
+// Undo, which brings back what was just deleted.
+//
+// Events of EntryTools: "closed" and "gone" (detail: the entry), "deleted" (detail: {entry, isByKeyboard}).
 
+import { action, tell } from "chat/elements";
 import { complaint } from "chat/requests";
 import { text } from "chat/strings";
 
+const SHOWN_MS = 10_000;
+const AT_MOST_MS = 28_000; // the portal keeps it for 30 s
+const OK = 200;
+const DONE = 204;
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;
 
 export class EntryTools extends EventTarget {
-  #list;
   #moulds;
   #requests;
   #find;
@@ -20,7 +26,6 @@ export class EntryTools extends EventTarget {
   // `find`: the entry that an element lies in.
   constructor(list, { moulds, requests, find }) {
     super();
-    this.#list = list;
     this.#moulds = moulds;
     this.#requests = requests;
     this.#find = find;
@@ -31,19 +36,14 @@ export class EntryTools extends EventTarget {
       unpin: (entry) => this.#pin(entry, ""),
       delete: (entry, event) => this.#delete(entry, event.detail === 0),
     };
+    list.addEventListener("click", this.#click);
+    list.addEventListener("keydown", this.#press);
   }
 
-  start() {
-    this.#list.addEventListener("click", this.#click);
-    this.#list.addEventListener("keydown", this.#press);
-  }
-
-  // Whether this conversation is just being deleted by hand here.
   isDeleting(id) {
     return id === this.#deleting;
   }
 
-  // The entry leaves the list.
   forget(entry) {
     if (entry === this.#entry) this.#entry = this.#part = null;
   }
@@ -60,11 +60,11 @@ export class EntryTools extends EventTarget {
   };
 
   #toggle(entry) {
-    const isOpen = entry === this.#entry;
+    const wasOpen = entry === this.#entry;
     this.#close();
-    if (isOpen) return;
+    if (wasOpen) return;
     const tools = this.#moulds.tools.firstElementChild.cloneNode(true);
-    tools.querySelector(`[data-action=${entry.pinned ? "pin" : "unpin"}]`).remove();
+    action(tools, entry.pinned ? "pin" : "unpin").remove();
     entry.moreButton.ariaExpanded = "true";
     entry.moreButton.after(tools);
     this.#open(entry, tools);
@@ -97,45 +97,32 @@ export class EntryTools extends EventTarget {
       return;
     }
     box.readOnly = true;
-    if (title === entry.title || (await this.#change(entry, { title }))) this.#closeTo(entry);
+    if (title === entry.title || (await this.#ask(entry, "details/", { title }))) this.#closeTo(entry);
     box.readOnly = false;
   }
 
   async #pin(entry, pinned) {
-    if (await this.#change(entry, { pinned })) this.#closeTo(entry);
+    if (await this.#ask(entry, "details/", { pinned })) this.#closeTo(entry);
   }
 
   async #delete(entry, isByKeyboard) {
     this.#deleting = entry.id;
-    const { status } = await this.#ask(entry, "delete/");
+    const isDone = await this.#ask(entry, "delete/");
     this.#deleting = null;
-    if (status >= 200 && status < 300) {
-      this.dispatchEvent(new CustomEvent("deleted", { detail: { entry, isByKeyboard } }));
-    }
+    if (isDone) tell(this, "deleted", { entry, isByKeyboard });
   }
 
   // Whether it was done; the entry shows what the server made of it.
-  async #change(entry, fields) {
-    const { status, json } = await this.#ask(entry, "details/", fields);
-    if (status !== 200) return false;
-    entry.update({ title: json.title, pinned: json.pinned });
-    return true;
-  }
-
   async #ask(entry, address, fields) {
     const buttons = this.#part.querySelectorAll("button");
     buttons.forEach((button) => (button.ariaDisabled = "true"));
     entry.say("");
-    const answer = await this.#requests.post(`${entry.link.pathname}${address}`, fields);
+    const { status, json } = await this.#requests.post(entry.link.pathname + address, fields);
     buttons.forEach((button) => (button.ariaDisabled = null));
-    this.#complain(entry, answer);
-    return answer;
-  }
-
-  #complain(entry, { status, json }) {
-    if (status >= 200 && status < 300) return;
-    if (status === NOT_FOUND) this.#say("gone", entry);
-    else if (status !== FORBIDDEN) entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
+    if (status === OK) entry.update({ title: json.title, pinned: json.pinned });
+    else if (status === NOT_FOUND) tell(this, "gone", entry);
+    else if (status !== DONE && status !== FORBIDDEN) entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
+    return status === OK || status === DONE;
   }
 
   #open(entry, part) {
@@ -144,7 +131,6 @@ export class EntryTools extends EventTarget {
     entry.isOpen = true;
   }
 
-  // The focus goes back to the entry, if it was there.
   #closeTo(entry) {
     if (entry !== this.#entry) return;
     const hadFocus = this.#part.contains(document.activeElement);
@@ -162,10 +148,99 @@ export class EntryTools extends EventTarget {
     entry.link.hidden = entry.moreButton.hidden = false;
     entry.moreButton.ariaExpanded = "false";
     entry.isOpen = false;
-    this.#say("closed", entry);
+    tell(this, "closed", entry);
+  }
+}
+
+// A line for each; Undo is there as long as the line is.
+export class UndoNotices {
+  #region;
+  #mould;
+  #countdowns = new Map();
+
+  constructor(region, mould) {
+    this.#region = region;
+    this.#mould = mould;
+    const pause = () => this.#countdowns.forEach((countdown) => countdown.pause());
+    const goOn = () => {
+      if (!region.matches(":hover, :focus-within")) this.#countdowns.forEach((countdown) => countdown.goOn());
+    };
+    region.addEventListener("pointerenter", pause);
+    region.addEventListener("focusin", pause);
+    region.addEventListener("pointerleave", goOn);
+    // Where the focus goes is known a moment later.
+    region.addEventListener("focusout", () => setTimeout(goOn));
   }
 
-  #say(name, entry) {
-    this.dispatchEvent(new CustomEvent(name, { detail: entry }));
+  // `undo` answers with a status of HTTP; `back` puts the focus to where the deleted thing was. Returns the line.
+  add({ title, undo, back }) {
+    const line = this.#mould.firstElementChild.cloneNode(true);
+    const button = line.querySelector("button");
+    const say = (words) => (line.querySelector(".undo__text").textContent = words);
+    say(text("deleted", { title }));
+    button.ariaLabel = text("undo_of", { title });
+    button.addEventListener("click", async () => {
+      if (button.ariaDisabled === "true") return;
+      button.ariaDisabled = "true";
+      const status = await undo();
+      button.ariaDisabled = null;
+      if (status === DONE) this.#remove(line, back);
+      else say(status === NOT_FOUND ? text("undo_too_late") : complaint(status));
+      if (status === NOT_FOUND) button.remove();
+    });
+    line.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault();
+      this.#remove(line, back);
+    });
+    this.#region.append(line);
+    this.#countdowns.set(line, new Countdown(() => this.#remove(line, back)));
+    return line;
   }
+
+  #remove(line, back) {
+    this.#countdowns.get(line)?.stop();
+    this.#countdowns.delete(line);
+    if (line.contains(document.activeElement)) back();
+    line.remove();
+  }
+}
+
+// Calls `done` after SHOWN_MS, the pauses not counted, but in any case after AT_MOST_MS.
+export class Countdown {
+  #done;
+  #left = SHOWN_MS;
+  #since = 0;
+  #timer = null;
+  #last;
+
+  constructor(done) {
+    this.#done = done;
+    this.#last = setTimeout(this.#end, AT_MOST_MS);
+    this.goOn();
+  }
+
+  goOn() {
+    if (this.#timer !== null || this.#last === null) return;
+    this.#since = Date.now();
+    this.#timer = setTimeout(this.#end, this.#left);
+  }
+
+  pause() {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#left -= Date.now() - this.#since;
+  }
+
+  stop() {
+    this.pause();
+    clearTimeout(this.#last);
+    this.#last = null;
+  }
+
+  #end = () => {
+    this.stop();
+    this.#done();
+  };
 }

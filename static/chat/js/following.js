@@ -20,11 +20,10 @@ export class Following {
     return FINAL_STATES.includes(this.state);
   }
 
-  // The command that asks for everything after what is here.
   ask() {
     this.#asked = true;
-    const command = { type: "follow", generation: this.generation, after: this.#epoch === null ? 0 : this.seq };
-    return this.#epoch === null ? command : { ...command, epoch: this.#epoch };
+    const command = { type: "follow", generation: this.generation, after: 0 };
+    return this.#epoch === null ? command : { ...command, after: this.seq, epoch: this.#epoch };
   }
 
   // The command that asks for the whole text: what is here doesn't agree with what upstream sent. Once; then null.
@@ -63,7 +62,6 @@ export class Following {
     }
   }
 
-  // Whether `head`, the portal's place, is ahead of this one.
   isBehind(head) {
     return !this.isFinal && head > this.seq;
   }
@@ -92,4 +90,24 @@ export class Following {
   #gap() {
     return this.#asked ? "ignored" : "gap";
   }
+}
+
+// In code points, as Python counts.
+export function lengthOf(text) {
+  let length = 0;
+  for (const _ of text) length += 1;
+  return length;
+}
+
+// Whether `text` is what `finished` describes. SHA-256 is there only on https and on this machine; elsewhere the length
+// has to do.
+export async function agrees(text, { length, sha256 }) {
+  if (lengthOf(text) !== length) return false;
+  if (!globalThis.crypto?.subtle) return true;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return sha256 === bytesInHex(new Uint8Array(digest));
+}
+
+export function bytesInHex(bytes) {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -2,8 +2,8 @@
 //
 // Event: "ended" (detail: {generation}).
 
-import { agrees } from "chat/fingerprint";
-import { Following } from "chat/following";
+import { tell } from "chat/elements";
+import { agrees, Following } from "chat/following";
 
 const BEHIND_MS = 1_000;
 
@@ -97,7 +97,7 @@ export class Followings extends EventTarget {
   async #finish(following, view, frame) {
     const { generation } = following;
     if (view !== null) this.#announcer.end(generation, view.finish(frame));
-    this.dispatchEvent(new CustomEvent("ended", { detail: { generation } }));
+    tell(this, "ended", { generation });
     if (await agrees(following.text, frame)) {
       this.#all.delete(generation);
       return;

@@ -4,11 +4,6 @@ import { languageOf, sanitiseCode } from "chat/markdown";
 
 const LONGEST = 20_000;
 
-const LANGUAGES = new Set([
-  "bash", "c", "cpp", "csharp", "css", "diff", "dockerfile", "go", "ini", "java", "javascript", "json", "kotlin",
-  "markdown", "php", "powershell", "python", "ruby", "rust", "shell", "sql", "swift", "typescript", "xml", "yaml",
-]);
-
 const ALIASES = {
   "c#": "csharp", "c++": "cpp", cs: "csharp", console: "shell", docker: "dockerfile", golang: "go", html: "xml",
   js: "javascript", jsx: "javascript", kt: "kotlin", md: "markdown", ps1: "powershell", py: "python", py3: "python",
@@ -22,16 +17,15 @@ export async function highlight(root) {
     code.dataset.coloured = "";
     const named = languageOf(code).toLowerCase();
     const language = ALIASES[named] ?? named;
-    if (LANGUAGES.has(language) && code.textContent.length <= LONGEST) await colour(code, language).catch(() => {});
+    if (language !== "" && code.textContent.length <= LONGEST) await colour(code, language).catch(() => {});
   }
 }
 
+// A language that the import map doesn't have ends this here, and nothing is loaded.
 async function colour(code, language) {
+  const { default: grammar } = await import(`highlight/${language}`);
   const { default: highlighter } = await import("highlight");
-  if (!highlighter.getLanguage(language)) {
-    const { default: grammar } = await import(`highlight/${language}`);
-    highlighter.registerLanguage(language, grammar);
-  }
+  if (!highlighter.getLanguage(language)) highlighter.registerLanguage(language, grammar);
   const source = code.textContent;
   const coloured = sanitiseCode(highlighter.highlight(source, { language, ignoreIllegals: true }).value);
   if (coloured.textContent === source) code.replaceChildren(coloured);

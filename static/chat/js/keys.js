@@ -1,6 +1,6 @@
 // The keys that work everywhere on the page, and the list of all keys.
 
-const TYPES = "input, textarea, select, [contenteditable]";
+import { writesIn } from "chat/elements";
 
 export class Keys {
   #dialog;
@@ -17,15 +17,10 @@ export class Keys {
     addEventListener("click", this.#click);
   }
 
-  stop() {
-    removeEventListener("keydown", this.#press);
-    removeEventListener("click", this.#click);
-  }
-
   #press = (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (document.querySelector("dialog[open]") !== null) return;
-    if (event.key === "?" && !event.target.closest(TYPES)) this.#open(event);
+    if (event.key === "?" && !writesIn(event.target)) this.#open(event);
     if (event.key === "Escape" && event.shiftKey && this.#box !== null) {
       event.preventDefault();
       this.#box.focus();

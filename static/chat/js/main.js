@@ -25,13 +25,15 @@ const json = (id) => JSON.parse(document.getElementById(id).textContent);
 const part = (name) => document.querySelector(`[data-part=${name}]`);
 const mould = (name) => document.querySelector(`template[data-mould=${name}]`);
 
+const local = sturdy(() => localStorage);
+const session = sturdy(() => sessionStorage);
 const page = json("page");
 use(json("strings"), document.documentElement.lang);
 
 const requests = new Requests();
-const sidebar = new Sidebar(document.querySelector(".sidebar"), { requests, store: sturdy(() => sessionStorage) });
+const sidebar = new Sidebar(document.querySelector(".sidebar"), { requests, store: session });
 sidebar.start();
-new Theme(part("theme"), sturdy(() => localStorage)).start();
+new Theme(part("theme"), local).start();
 const transcript = new Transcript(part("messages"), { user: mould("user"), assistant: mould("assistant") });
 transcript.start();
 const place = new Place(part("messages"), part("pill"));
@@ -50,7 +52,7 @@ new Keys(part("keys"), document.querySelector("textarea[name=prompt]")).start();
 if (part("composer") !== null) talk();
 
 function talk() {
-  const storage = new Storage(sturdy(() => localStorage), page.user);
+  const storage = new Storage(local, page.user);
   const socket = new Socket(socketAddress(), { wakers: [[window, "online"], [document, "visibilitychange"]] });
   const composer = new Composer(part("composer"), {
     drafts: storage,
@@ -79,7 +81,7 @@ function talk() {
   const panel = new Panel(part("panel"), {
     button: document.querySelector("[data-action=options]"),
     memory: storage,
-    unsaved: new Storage(sturdy(() => sessionStorage), page.user),
+    unsaved: new Storage(session, page.user),
     requests,
     chat: page.chat,
     conversation: page.conversation,
@@ -99,13 +101,12 @@ function talk() {
 
 // The draft is kept. When the pages let one in and the socket doesn't, going back and forth would never end.
 function logIn(notice) {
-  const store = sturdy(() => sessionStorage);
-  const last = Number(store.getItem("chatsite.login"));
+  const last = Number(session.getItem("chatsite.login"));
   if (Date.now() - last < LOGIN_PAUSE_MS) {
     notice.say("log_in");
     return;
   }
-  store.setItem("chatsite.login", Date.now());
+  session.setItem("chatsite.login", Date.now());
   location.assign(`${page.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
@@ -117,8 +118,7 @@ function socketAddress() {
 
 // The name of this tab; it stays through a reload.
 function tab() {
-  const store = sturdy(() => sessionStorage);
-  const name = store.getItem("chatsite.tab") ?? newKey();
-  store.setItem("chatsite.tab", name);
+  const name = session.getItem("chatsite.tab") ?? newKey();
+  session.setItem("chatsite.tab", name);
   return name;
 }

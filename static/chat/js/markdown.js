@@ -3,6 +3,7 @@
 
 import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
+import { make } from "chat/elements";
 import { text } from "chat/strings";
 
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
@@ -29,20 +30,36 @@ export function parse(source, env) {
   return markdown.parse(source, env);
 }
 
-// Tokens → a fragment that may be put into the page.
+// The last top-level block whose first line is complete can't become a part of what stands before it any more, so
+// everything before it is finished. → {token, offset}: its place in the tokens and in the source; 0 = nothing is finished.
+export function finishedPart(tokens, source) {
+  const lines = lineStarts(source);
+  for (let index = tokens.length - 1; index > 0; index -= 1) {
+    const token = tokens[index];
+    if (token.level !== 0 || token.nesting < 0 || token.map === null) continue;
+    const line = token.map[0];
+    if (line > 0 && line < lines.length - 1) return { token: index, offset: lines[line] };
+  }
+  return { token: 0, offset: 0 };
+}
+
+// Offsets at which lines start, counted as Markdown does; the last one may be unfinished or empty.
+function lineStarts(source) {
+  const starts = [0];
+  for (const end of source.matchAll(/\r\n?|\n/g)) starts.push(end.index + end[0].length);
+  return starts;
+}
+
 export function render(tokens, env) {
   const fragment = DOMPurify.sanitize(markdown.renderer.render(tokens, markdown.options, env), SANITISED);
   fragment.querySelectorAll("a").forEach(dressLink);
   fragment.querySelectorAll("[data-image]").forEach(replaceImage);
   fragment.querySelectorAll("table").forEach(wrapTable);
   fragment.querySelectorAll("pre").forEach(wrapCode);
-  fragment.querySelectorAll("p, li, h3, h4, h5, h6, blockquote, th, td").forEach((block) => {
-    block.dir = "auto";
-  });
+  fragment.querySelectorAll("p, li, h3, h4, h5, h6, blockquote, th, td").forEach((block) => (block.dir = "auto"));
   return fragment;
 }
 
-// Highlighted code → a fragment of spans.
 export function sanitiseCode(html) {
   return DOMPurify.sanitize(html, { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"], RETURN_DOM_FRAGMENT: true });
 }
@@ -70,10 +87,9 @@ function dressLink(link) {
     link.replaceWith(...link.childNodes);
     return;
   }
-  link.rel = "noopener noreferrer nofollow";
-  link.target = "_blank";
+  leadOut(link);
   const host = hostOf(link.href);
-  if (host !== "" && !link.textContent.includes(host)) link.after(element("span", "link__host", host));
+  if (host !== "" && !link.textContent.includes(host)) link.after(make("span", "link__host", host));
 }
 
 // A remote image would tell its server what stands in the conversation: only its host is shown.
@@ -81,64 +97,47 @@ function replaceImage(image) {
   const address = image.dataset.image;
   const host = hostOf(address);
   const inLink = image.closest("a") !== null;
-  const chip = element(inLink || host === "" ? "span" : "a", "blocked", image.textContent);
-  if (host !== "") chip.append(element("span", "blocked__host", text("image_not_loaded", { host })));
-  if (chip.localName === "a") {
-    chip.href = address;
-    chip.rel = "noopener noreferrer nofollow";
-    chip.target = "_blank";
-  }
+  const chip = make(inLink || host === "" ? "span" : "a", "blocked", image.textContent);
+  if (host !== "") chip.append(make("span", "blocked__host", text("image_not_loaded", { host })));
+  if (chip.localName === "a") leadOut(Object.assign(chip, { href: address }));
   image.replaceWith(chip);
 }
 
+function leadOut(link) {
+  Object.assign(link, { rel: "noopener noreferrer nofollow", target: "_blank" });
+}
+
 function wrapTable(table) {
-  const frame = element("div", "scroll");
-  frame.tabIndex = 0;
-  frame.setAttribute("role", "region");
-  frame.setAttribute("aria-label", text("table"));
+  const frame = make("div", "scroll");
+  Object.assign(frame, { tabIndex: 0, role: "region", ariaLabel: text("table") });
   table.replaceWith(frame);
   frame.append(table);
 }
 
 function wrapCode(pre) {
-  const figure = element("figure", "code");
-  const head = element("figcaption", "code__head");
-  head.append(element("span", "code__language", languageOf(pre.firstElementChild)));
-  figure.append(head);
-  pre.className = "code__text";
-  pre.dir = "ltr";
-  pre.tabIndex = 0;
+  const figure = make("figure", "code");
+  const head = make("figcaption", "code__head");
+  head.append(make("span", "code__language", languageOf(pre.firstElementChild)));
+  Object.assign(pre, { className: "code__text", dir: "ltr", tabIndex: 0 });
   pre.replaceWith(figure);
-  figure.append(pre);
+  figure.append(head, pre);
 }
 
 // Gives each code block below `root` that has none its button; only finished blocks get one, so that none comes and goes
 // while a block is rendered again and again. chat/clipboard hears them.
 export function addCopyButtons(root) {
   for (const head of root.querySelectorAll(".code__head:not(:has(button))")) {
-    const button = element("button", "button button--quiet button--small code__copy", text("copy"));
+    const button = make("button", "button button--quiet button--small code__copy", text("copy"));
     button.type = "button";
     button.dataset.action = "copy-code";
     head.append(button);
   }
 }
 
-// "language-python" → "python"; "" when the fence named none.
 export function languageOf(code) {
   return /(?:^|\s)language-(\S+)/.exec(code?.className ?? "")?.[1] ?? "";
 }
 
 function hostOf(address) {
-  try {
-    return new URL(address).host;
-  } catch {
-    return "";
-  }
-}
-
-function element(name, className, content = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = content;
-  return made;
+  return URL.canParse(address) ? new URL(address).host : "";
 }

@@ -1,28 +1,27 @@
 // One message of the transcript: the element made by templates/chat/_message.html, brought to life.
-//
-// Events: "retry", "unqueue", "version" (detail: its id), "copy" (detail: the button), "grown".
 
-import { grouped } from "chat/figures";
-import { lengthOf } from "chat/fingerprint";
+import { action, part, show, tell } from "chat/elements";
+import { grouped, showTime } from "chat/figures";
+import { lengthOf } from "chat/following";
 import { Prose } from "chat/prose";
 import { OPEN_STATES } from "chat/protocol";
 import { Receipt } from "chat/receipt";
 import { text } from "chat/strings";
-import { showTime } from "chat/times";
 
-export class MessageView extends EventTarget {
+export class MessageView {
   element;
   isOnItsWay = false; // not accepted yet
+  #stage;
   #prose = null;
   #receipt = null;
 
-  constructor(element) {
-    super();
+  // `stage`: the transcript, whose events tell what is wanted.
+  constructor(element, stage) {
     this.element = element;
+    this.#stage = stage;
     element.addEventListener("click", this.#press);
     if (!this.isAnswer) return;
-    this.#prose = new Prose(this.#part("content"));
-    this.#prose.addEventListener("grown", () => this.dispatchEvent(new CustomEvent("grown")));
+    this.#prose = new Prose(this.#part("content"), this.#grown);
     this.#receipt = new Receipt(this.#part("receipt"));
   }
 
@@ -57,11 +56,10 @@ export class MessageView extends EventTarget {
     this.#part("versions").hidden = ids.length < 2;
     this.#part("place").textContent = `${place + 1}/${ids.length}`;
     this.#part("place").ariaLabel = text("version_of", { place: place + 1, total: ids.length });
-    lead(this.#action("previous"), ids[place - 1]);
-    lead(this.#action("next"), ids[place + 1]);
+    lead(action(this.element, "previous"), ids[place - 1]);
+    lead(action(this.element, "next"), ids[place + 1]);
   }
 
-  // The text as it was written, to be copied.
   get source() {
     return this.isAnswer ? this.#prose.source : this.#part("content").textContent;
   }
@@ -76,40 +74,33 @@ export class MessageView extends EventTarget {
     showTime(time);
   }
 
-  // A prompt's text stays as it was typed.
   set prompt(content) {
     this.#part("content").textContent = content;
   }
 
   // At a prompt that is not accepted yet, or an answer that another one is asked for; "" takes it away.
   set pending(note) {
-    const pending = this.#part("pending");
-    pending.textContent = note;
-    pending.hidden = note === "";
+    show(this.#part("pending"), note);
   }
 
-  // Whether another answer in the place of this one may be asked for.
   set canRetry(may) {
-    this.#action("retry").disabled = !may;
-    this.#action("again").disabled = !may;
+    for (const name of ["retry", "again"]) action(this.element, name).disabled = !may;
   }
 
-  // Renders a text that came with the page.
   renderStored() {
     if (!this.isAnswer || this.isOpen) return;
     this.#prose.replace(this.#part("content").textContent);
     this.#prose.close();
   }
 
-  // A new generation begins to write this answer.
   begin(id, generation, state) {
     this.id = id;
     this.element.dataset.generation = generation;
-    this.setState(state);
+    this.#setState(state);
     this.#receipt.live({ phase: "queued" });
   }
 
-  setState(state) {
+  #setState(state) {
     this.element.dataset.state = state;
     this.element.ariaBusy = this.isOpen ? "true" : null;
   }
@@ -129,19 +120,16 @@ export class MessageView extends EventTarget {
   }
 
   status(frame) {
-    this.setState(frame.state);
+    this.#setState(frame.state);
     this.#receipt.live(frame);
-    if (frame.turns_left_out) {
-      const leftOut = this.#part("left-out");
-      leftOut.textContent = text("left_out", { turns: frame.turns_left_out }, frame.turns_left_out);
-      leftOut.hidden = false;
-    }
+    const turns = frame.turns_left_out;
+    if (turns) show(this.#part("left-out"), text("left_out", { turns }, turns));
   }
 
   // The end. Returns a sentence about it, to be read out.
   finish(frame) {
     this.#prose.close();
-    this.setState(frame.state);
+    this.#setState(frame.state);
     this.#receipt.freeze(frame);
     const reason = reasonOf(frame);
     this.#fail(reason, frame.code ?? "");
@@ -151,11 +139,10 @@ export class MessageView extends EventTarget {
     return text("announce_finished_tokens", { tokens: grouped(tokens) }, tokens);
   }
 
-  // The portal doesn't know this answer any more.
   lose(message) {
     this.#prose.close();
     this.#receipt.stop();
-    this.setState("failed");
+    this.#setState("failed");
     this.#part("receipt").hidden = true;
     this.#fail(message, "");
   }
@@ -176,41 +163,35 @@ export class MessageView extends EventTarget {
     if (reasoning.firstChild === null) reasoning.append(added);
     else reasoning.firstChild.appendData(added);
     this.#part("reasoning").hidden = false;
-    if (this.#part("reasoning").open) this.dispatchEvent(new CustomEvent("grown"));
+    if (this.#part("reasoning").open) this.#grown();
   }
+
+  #grown = () => tell(this.#stage, "grown");
 
   #press = (event) => {
     const button = event.target.closest("[data-action]");
     switch (button?.dataset.action) {
       case "retry":
       case "again":
-        this.#tell("retry");
+        tell(this.#stage, "retry", this);
         break;
       case "unqueue":
-        this.#tell("unqueue");
+        tell(this.#stage, "unqueue", this);
         break;
       case "copy":
-        this.#tell("copy", button);
+        tell(this.#stage, "copy", { view: this, button });
         break;
       case "previous":
       case "next":
         if (event.ctrlKey || event.metaKey || event.shiftKey) break; // into another tab
         event.preventDefault();
-        if (button.dataset.version) this.#tell("version", button.dataset.version);
+        if (button.dataset.version) tell(this.#stage, "version", button.dataset.version);
         break;
     }
   };
 
-  #tell(name, detail = null) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
-  }
-
-  #action(name) {
-    return this.element.querySelector(`[data-action=${name}]`);
-  }
-
   #part(name) {
-    return this.element.querySelector(`[data-part=${name}]`);
+    return part(this.element, name);
   }
 }
 

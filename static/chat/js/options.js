@@ -1,8 +1,10 @@
 // The options of a conversation: how they stand in their fields, and what of them the portal doesn't have yet.
 
+import { tell } from "chat/elements";
+
 const START = "option.";
 const NEW = "new";
-const TRY_AGAIN = new Set([403, 408, 429]);
+const TRY_AGAIN = [0, 403, 408, 429];
 const ESCAPES = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 // How a value of the portal's is written in its field; chat/forms.py reads it.
@@ -16,6 +18,7 @@ export function written(value) {
 //
 // Events: "saved" (detail: {field, details}), "refused" ({field, message}), "away", "created" ({id, address}).
 export class Options extends EventTarget {
+  isHeld = false; // a prompt on its way makes the conversation
   #requests;
   #storage;
   #chat;
@@ -37,9 +40,8 @@ export class Options extends EventTarget {
 
   // The new conversation has got its id, and with it what was changed before.
   set conversation(id) {
-    const changed = this.#unsaved().filter(({ conversation }) => conversation === NEW);
     this.#conversation = id;
-    for (const { name, field, value } of changed) {
+    for (const { name, field, value } of this.#unsavedOf(NEW)) {
       this.#storage.remove(name);
       this.change(field, value);
     }
@@ -66,14 +68,13 @@ export class Options extends EventTarget {
 
   // → {status, json}: as the portal has them, once all that goes before is saved.
   read() {
-    const reading = this.#work.then(() => this.#requests.get(this.#address(this.#conversation)));
-    this.#work = reading;
-    return reading;
+    this.#work = this.#work.then(() => this.#requests.get(this.#address(this.#conversation)));
+    return this.#work;
   }
 
   #saveAll = async () => {
-    const isWaiting = this.#unsaved().some(({ conversation }) => conversation === NEW);
-    if (this.#conversation === null && isWaiting && !(await this.#create())) return;
+    const isNew = this.#conversation === null && !this.isHeld;
+    if (isNew && this.#unsavedOf(NEW).length > 0 && !(await this.#create())) return;
     for (const change of this.#unsaved()) {
       // What another page of this tab left behind before it got a conversation waits for the next such page.
       if (change.conversation !== NEW && !(await this.#saveOne(change))) return;
@@ -83,30 +84,29 @@ export class Options extends EventTarget {
   async #create() {
     const { status, json } = await this.#requests.post(this.#chat);
     if (status !== 201 || json === null) {
-      this.#say("away");
+      tell(this, "away");
       return false;
     }
     // A prompt may have made one meanwhile; then this one stays empty, and is listed nowhere.
-    if (this.#conversation === null) {
+    if (this.#conversation === null && !this.isHeld) {
       this.conversation = json.id;
-      this.#say("created", json);
+      tell(this, "created", json);
     }
     return true;
   }
 
-  // Whether it is worth going on.
   async #saveOne({ name, conversation, field, value }) {
     const { status, json } = await this.#requests.post(this.#address(conversation), { [field]: value });
     const isCut = status === 200 && json === null;
-    if (isCut || status === 0 || status >= 500 || TRY_AGAIN.has(status)) {
-      this.#say("away");
+    if (isCut || status >= 500 || TRY_AGAIN.includes(status)) {
+      tell(this, "away");
       return false;
     }
     const isOutdated = this.#storage.get(name) !== value; // changed meanwhile; then that goes next
     if (!isOutdated) this.#storage.remove(name);
     if (isOutdated || conversation !== this.#conversation) return true;
-    if (status === 200) this.#say("saved", { field, details: json });
-    else this.#say("refused", { field, message: json?.errors?.[field] ?? null });
+    if (status === 200) tell(this, "saved", { field, details: json });
+    else tell(this, "refused", { field, message: json?.errors?.[field] ?? null });
     return true;
   }
 
@@ -117,15 +117,15 @@ export class Options extends EventTarget {
     });
   }
 
+  #unsavedOf(wanted) {
+    return this.#unsaved().filter(({ conversation }) => conversation === wanted);
+  }
+
   #name(field) {
     return `${START}${this.#conversation ?? NEW}.${field}`;
   }
 
   #address(conversation) {
     return `${this.#chat}${conversation}/details/`;
-  }
-
-  #say(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

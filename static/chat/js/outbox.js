@@ -1,6 +1,8 @@
 // Prompts on their way: each is kept until it is accepted or refused, and sent again with the same key after every
 // reconnect. One stored item for each, so that two tabs never write over each other.
 
+import { bytesInHex } from "chat/following";
+
 const START = "outbox.";
 const FOREIGN_AFTER_MS = 10_000;
 
@@ -18,7 +20,6 @@ export class Outbox {
     this.#held = new Map(own.map((entry) => [entry.command.key, entry]));
   }
 
-  // Keeps `command`, which has a key.
   add(command) {
     const entry = { command, tab: this.#tab, at: this.#now() };
     this.#storage.set(START + command.key, JSON.stringify(entry));
@@ -31,7 +32,6 @@ export class Outbox {
     return read(this.#storage.get(START + key)) ?? this.#held.get(key) ?? null;
   }
 
-  // Forgets it, and gives it back; null when the key isn't known.
   remove(key) {
     const entry = this.get(key);
     this.#storage.remove(START + key);
@@ -76,14 +76,12 @@ export class Outbox {
   }
 }
 
-// A UUID for a new intent. `crypto.randomUUID` is there only on https and on this machine.
+// A UUID for a new intent. `crypto.randomUUID` would be there only on https and on this machine.
 export function newKey() {
-  if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return bytesInHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 function read(text) {

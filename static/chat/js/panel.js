@@ -2,6 +2,7 @@
 //
 // Event: "created" (detail: {id, address}): the first change made the conversation.
 
+import { action, part, tell } from "chat/elements";
 import { Options, written } from "chat/options";
 import { text } from "chat/strings";
 
@@ -17,7 +18,7 @@ export class Panel extends EventTarget {
   #options;
   #wide = matchMedia("(min-width: 64rem)");
   #kept = new Map();
-  #listening = new AbortController();
+
   #timer = null;
 
   // `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
@@ -31,21 +32,19 @@ export class Panel extends EventTarget {
   }
 
   start() {
-    const { signal } = this.#listening;
-    const listen = (target, name, hear) => target.addEventListener(name, hear, { signal });
-    listen(this.#button, "click", this.#press);
-    listen(this.#element.querySelector("[data-action=close]"), "click", this.#press);
-    listen(this.#element, "keydown", this.#leave);
-    listen(this.#element, "toggle", this.#toggled);
-    listen(this.#form, "submit", this.#submit);
-    listen(this.#form, "input", this.#type);
-    listen(this.#form, "change", this.save);
-    listen(this.#wide, "change", this.#resize);
-    listen(document, "visibilitychange", this.#refresh);
-    listen(this.#options, "saved", this.#saved);
-    listen(this.#options, "refused", this.#refused);
-    listen(this.#options, "away", this.#away);
-    listen(this.#options, "created", this.#created);
+    this.#button.addEventListener("click", this.#press);
+    action(this.#element, "close").addEventListener("click", this.#press);
+    this.#element.addEventListener("keydown", this.#leave);
+    this.#element.addEventListener("toggle", this.#toggled);
+    this.#form.addEventListener("submit", this.#submit);
+    this.#form.addEventListener("input", this.#type);
+    this.#form.addEventListener("change", this.save);
+    this.#wide.addEventListener("change", this.#resize);
+    document.addEventListener("visibilitychange", this.#refresh);
+    this.#options.addEventListener("saved", this.#saved);
+    this.#options.addEventListener("refused", this.#refused);
+    this.#options.addEventListener("away", this.#away);
+    this.#options.addEventListener("created", ({ detail }) => tell(this, "created", detail));
     for (const field of this.#fields) {
       field.value = this.#options.unsaved(field.name) ?? "";
       // Until it is known what stands there, nobody may write over it.
@@ -56,27 +55,24 @@ export class Panel extends EventTarget {
     this.#refresh();
   }
 
-  stop() {
-    this.#listening.abort();
-    clearTimeout(this.#timer);
-  }
-
-  // A prompt has made the conversation.
   set conversation(id) {
     if (this.#options.conversation !== null) return;
     this.#options.conversation = id;
     this.save();
   }
 
-  // The portal is back.
+  // Whether a prompt is on its way to make it.
+  set isHeld(isHeld) {
+    this.#options.isHeld = isHeld;
+  }
+
   retry = () => {
     this.save();
     this.#refresh();
   };
 
-  // Whether the portal has all that stands here.
   get isSaved() {
-    return this.#fields.every((field) => this.#options.unsaved(field.name) === null);
+    return !this.#fields.some(this.#isUnsaved);
   }
 
   // Resolves when everything is saved that can be saved now, or after two seconds.
@@ -145,7 +141,7 @@ export class Panel extends EventTarget {
     if (this.#options.conversation === null || !this.#isOpen || document.hidden) return;
     const { status, json } = await this.#options.read();
     const isRead = status === 200 && json !== null;
-    this.#state(isRead ? "" : text("options_unread"));
+    write(part(this.#element, "panel-state"), isRead ? "" : text("options_unread"));
     if (!isRead) return;
     for (const field of this.#fields) {
       field.readOnly = false;
@@ -155,9 +151,10 @@ export class Panel extends EventTarget {
   };
 
   #isBeingWritten(field) {
-    const isWrong = field.ariaInvalid === "true" || field.validity.badInput;
-    return isWrong || this.#options.unsaved(field.name) !== null;
+    return field.ariaInvalid === "true" || field.validity.badInput || this.#isUnsaved(field);
   }
+
+  #isUnsaved = ({ name }) => this.#options.unsaved(name) !== null;
 
   #submit = (event) => {
     event.preventDefault();
@@ -165,10 +162,10 @@ export class Panel extends EventTarget {
   };
 
   #type = ({ target: field }) => {
-    const isUnsaved = this.#options.unsaved(field.name) !== null;
+    const isChanged = this.#isUnsaved(field) || field.value !== (this.#kept.get(field.name) ?? "");
     this.#say(field, "");
     if (field.validity.badInput) this.#options.drop(field.name);
-    else if (isUnsaved || field.value !== (this.#kept.get(field.name) ?? "")) this.#options.change(field.name, field.value);
+    else if (isChanged) this.#options.change(field.name, field.value);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.save, SAVE_MS);
   };
@@ -177,7 +174,7 @@ export class Panel extends EventTarget {
     const field = this.#form.elements[detail.field];
     this.#kept.set(field.name, written(detail.details[field.name]));
     if (field !== document.activeElement) this.#show(field);
-    this.#state("");
+    write(part(this.#element, "panel-state"), "");
     this.#say(field, text("option_saved"));
   };
 
@@ -186,13 +183,7 @@ export class Panel extends EventTarget {
   };
 
   #away = () => {
-    for (const field of this.#fields) {
-      if (this.#options.unsaved(field.name) !== null) this.#say(field, text("option_away"));
-    }
-  };
-
-  #created = ({ detail }) => {
-    this.dispatchEvent(new CustomEvent("created", { detail }));
+    for (const field of this.#fields.filter(this.#isUnsaved)) this.#say(field, text("option_away"));
   };
 
   #show(field) {
@@ -204,13 +195,13 @@ export class Panel extends EventTarget {
 
   #say(field, words, isWrong = false) {
     const note = this.#form.querySelector(`[data-note=${field.name}]`);
-    if (note.textContent !== words) note.textContent = words;
+    write(note, words);
     note.classList.toggle("panel__note--bad", isWrong);
     field.ariaInvalid = isWrong ? "true" : null;
   }
+}
 
-  #state(words) {
-    const state = this.#element.querySelector("[data-part=panel-state]");
-    if (state.textContent !== words) state.textContent = words;
-  }
+// Only what changes: a live region would be read out again.
+function write(element, words) {
+  if (element.textContent !== words) element.textContent = words;
 }

@@ -1,9 +1,10 @@
 // The reader's place: at the end the page goes along with the text; anywhere else it stays where the reader is, and a
 // button says that there is more below.
 
+import { writesIn } from "chat/elements";
+
 const NEAR_PX = 48;
 const UPWARD_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
-const TYPES = "input, textarea, select, [contenteditable]";
 
 export class Place {
   #text;
@@ -21,23 +22,13 @@ export class Place {
   start() {
     this.#lastY = scrollY;
     this.#follows = this.#left <= NEAR_PX;
-    addEventListener("scroll", this.#scrolled, { passive: true });
-    addEventListener("resize", this.resized, { passive: true });
+    addEventListener("scroll", this.#scrolled);
+    addEventListener("resize", this.resized);
     addEventListener("wheel", this.#wheeled, { passive: true });
     addEventListener("touchstart", this.#touched, { passive: true });
     addEventListener("touchmove", this.#dragged, { passive: true });
     addEventListener("keydown", this.#pressed);
-    this.#pill?.addEventListener("click", this.#toEnd);
-  }
-
-  stop() {
-    removeEventListener("scroll", this.#scrolled);
-    removeEventListener("resize", this.resized);
-    removeEventListener("wheel", this.#wheeled);
-    removeEventListener("touchstart", this.#touched);
-    removeEventListener("touchmove", this.#dragged);
-    removeEventListener("keydown", this.#pressed);
-    this.#pill?.removeEventListener("click", this.#toEnd);
+    this.#pill?.addEventListener("click", () => this.toEnd());
   }
 
   // Text has grown: goes along, if that is what the reader wants.
@@ -61,7 +52,6 @@ export class Place {
     this.#follow();
   }
 
-  // So many pixels stand below what is in sight.
   get #left() {
     return document.documentElement.scrollHeight - innerHeight - scrollY;
   }
@@ -86,8 +76,6 @@ export class Place {
   #showPill(isShown) {
     if (this.#pill !== null) this.#pill.hidden = !isShown;
   }
-
-  #toEnd = () => this.toEnd();
 
   // Upwards lets go, however little. A page that gets shorter moves up as well, but there the end is in sight.
   #scrolled = () => {
@@ -118,7 +106,7 @@ export class Place {
 
   #pressed = (event) => {
     const isUpward = UPWARD_KEYS.has(event.key) || (event.key === " " && event.shiftKey);
-    if (isUpward && !event.target.closest(TYPES) && !scrollsItself(event.target)) this.#letGo();
+    if (isUpward && !writesIn(event.target) && !scrollsItself(event.target)) this.#letGo();
   };
 }
 

@@ -1,9 +1,9 @@
 // An answer's text as Markdown, while it grows: finished blocks are rendered once, the open part once per animation
 // frame and less often when that is slow.
 
-import { finishedPart } from "chat/blocks";
+import { make } from "chat/elements";
 import { highlight } from "chat/highlight";
-import { addCopyButtons, parse, render } from "chat/markdown";
+import { addCopyButtons, finishedPart, parse, render } from "chat/markdown";
 
 const LONGEST = 200_000;
 const SLOW_MS = 8;
@@ -11,26 +11,26 @@ const PAUSE_MS = 60;
 
 const HOLDS_CARET = "p, ul, ol, li, blockquote, h3, h4, h5, h6, figure, pre, code, div, table, tbody, thead, tr, td, th";
 
-export class Prose extends EventTarget {
+export class Prose {
   #element;
+  #grown;
   #source = "";
   #rendered = 0;
   #references = {};
   #openNodes = [];
-  #caret = document.createElement("span");
+  #caret = make("span", "caret");
   #frame = null;
   #notBefore = 0;
   #isPlain = false;
   #isStale = false;
 
-  constructor(element) {
-    super();
+  // `grown` is called after the element has become longer.
+  constructor(element, grown) {
     this.#element = element;
-    this.#caret.className = "caret";
-    this.#caret.setAttribute("aria-hidden", "true");
+    this.#grown = grown;
+    this.#caret.ariaHidden = "true";
   }
 
-  // The Markdown that is here.
   get source() {
     return this.#source;
   }
@@ -49,7 +49,6 @@ export class Prose extends EventTarget {
     this.#schedule();
   }
 
-  // Nothing comes any more: renders what is open, now.
   close() {
     cancelAnimationFrame(this.#frame);
     this.#frame = null;
@@ -59,7 +58,7 @@ export class Prose extends EventTarget {
     this.#caret.remove();
     addCopyButtons(this.#element);
     highlight(this.#element);
-    this.dispatchEvent(new CustomEvent("grown"));
+    this.#grown();
   }
 
   #clear() {
@@ -93,7 +92,7 @@ export class Prose extends EventTarget {
     const took = performance.now() - started;
     // At most a fifth of the time goes into a text that is hard to render.
     if (took > SLOW_MS) this.#notBefore = now + Math.max(PAUSE_MS, 4 * took);
-    this.dispatchEvent(new CustomEvent("grown"));
+    this.#grown();
   };
 
   #render() {
@@ -130,7 +129,6 @@ export class Prose extends EventTarget {
     }
   }
 
-  // Too long for Markdown: as it came.
   #renderPlain() {
     if (!this.#isPlain) {
       this.#clear();

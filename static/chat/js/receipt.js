@@ -1,6 +1,7 @@
-// The receipt under an answer: what is going on and for how long while it runs, then what it took.
+// The receipt under an answer: what is going on and for how long while it runs, then what it took, and a small drawing
+// of the characters over time.
 
-import { Curve, draw } from "chat/curve";
+import { part } from "chat/elements";
 import {
   count, estimate, finishInWords, grouped, milliseconds, rate, roughly, seconds, sourceWord, tokens,
 } from "chat/figures";
@@ -9,6 +10,10 @@ import { text } from "chat/strings";
 const TICK_MS = 250;
 const SOON_MS = 500; // earlier than this after the first delta a speed says nothing
 const CHARACTERS_A_TOKEN = 4;
+const POINTS = 24;
+const WIDTH = 56;
+const HEIGHT = 16;
+const MARGIN = 1;
 
 export class Receipt {
   #element;
@@ -42,8 +47,8 @@ export class Receipt {
     if (elapsed !== undefined) this.#since = now - elapsed;
     this.#until = phase === "retrying" && wait ? this.#since + wait : null;
     this.#ttft = ttft ?? this.#ttft;
-    this.#part("phase").hidden = false;
-    this.#part("phase-name").textContent = phaseName(status);
+    part(this.#element, "phase").hidden = false;
+    part(this.#element, "phase-name").textContent = phaseName(status);
     this.#element.classList.add("receipt--live");
     this.#element.dataset.phase = phase;
     this.#summary.tabIndex = -1;
@@ -59,7 +64,6 @@ export class Receipt {
     this.#first = null;
   }
 
-  // And so many more, in one delta.
   countMore(characters, reasoning = 0) {
     if (this.#first === null) {
       this.#first = { at: performance.now(), written: this.#written };
@@ -70,32 +74,37 @@ export class Receipt {
     this.#deltas += 1;
   }
 
-  // The end: what `finished` says, in the same row.
   freeze({ usage, timing, finish_reason: reason, state }) {
     // Who saw nothing of it being written has nothing to draw.
     if (this.#first !== null && timing.duration_ms !== null) this.#point(this.#since + timing.duration_ms);
     if (this.#first !== null) this.#draw(this.#curve);
     this.stop();
+    const { dataset } = this.#element;
     this.#element.classList.remove("receipt--live");
-    delete this.#element.dataset.phase;
+    delete dataset.phase;
     this.#summary.removeAttribute("tabindex");
-    this.#part("phase").hidden = true;
+    part(this.#element, "phase").hidden = true;
+    dataset.durationMs = timing.duration_ms ?? "";
+    dataset.ttftMs = timing.ttft_ms ?? "";
+    dataset.tokensPerSecond = timing.tokens_per_second?.toFixed(2) ?? "";
+    dataset.promptTokens = usage.prompt_tokens ?? "";
+    dataset.completionTokens = usage.completion_tokens ?? "";
+    dataset.usageSource = usage.source;
     this.#figure("characters", "");
-    this.#keep({ durationMs: timing.duration_ms, ttftMs: timing.ttft_ms, promptTokens: usage.prompt_tokens });
-    this.#keep({ completionTokens: usage.completion_tokens, usageSource: usage.source });
-    this.#keep({ tokensPerSecond: timing.tokens_per_second === null ? null : Number(timing.tokens_per_second).toFixed(2) });
     this.#figure("duration", seconds(timing.duration_ms));
     this.#figure("ttft", seconds(timing.ttft_ms));
     this.#figure("speed", rate(timing.tokens_per_second));
     this.#figure("tokens", tokens(usage.prompt_tokens, usage.completion_tokens), usage.source);
-    this.#figure("finish", finishInWords(reason, state)).dataset.finish = reason ?? "";
+    const finish = finishInWords(reason, state);
+    this.#figure("finish", finish).dataset.finish = reason ?? "";
     this.#fact("gap", seconds(timing.longest_gap_ms));
     this.#fact("between", milliseconds(timing.inter_token_latency_ms));
     this.#fact("characters", rate(timing.characters_per_second));
     this.#fact("deltas", count(timing.deltas));
     this.#fact("reasoning", count(usage.reasoning_tokens));
     this.#fact("cached", count(usage.cached_tokens));
-    this.#fact("finish", finishInWords(reason, state), reason ?? "");
+    this.#fact("finish", finish);
+    this.#element.querySelector("[data-fact=finish] .facts__more").textContent = reason ?? "";
   }
 
   stop() {
@@ -114,7 +123,8 @@ export class Receipt {
 
   #tick = () => {
     const now = performance.now();
-    this.#part("phase-time").textContent = roughly(this.#until === null ? now - this.#since : Math.max(0, this.#until - now));
+    const time = this.#until === null ? now - this.#since : Math.max(0, this.#until - now);
+    part(this.#element, "phase-time").textContent = roughly(time);
     this.#figure("characters", count(this.#characters));
     this.#figure("ttft", this.#firstToken);
     const speed = this.#speed(now);
@@ -145,7 +155,9 @@ export class Receipt {
   }
 
   #draw(curve) {
-    draw(curve, this.#element.querySelector(".spark"));
+    const spark = this.#element.querySelector(".spark");
+    spark.toggleAttribute("hidden", curve.isEmpty);
+    spark.querySelector("polyline").setAttribute("points", String(curve));
   }
 
   // What was unfolded is to be seen, and not behind the text box.
@@ -157,10 +169,6 @@ export class Receipt {
   #fold = (event) => {
     if (this.#element.classList.contains("receipt--live")) event.preventDefault();
   };
-
-  #keep(values) {
-    for (const [name, value] of Object.entries(values)) this.#element.dataset[name] = value ?? "";
-  }
 
   #figure(name, value, source = null) {
     const item = this.#element.querySelector(`[data-figure=${name}]`);
@@ -174,15 +182,54 @@ export class Receipt {
     return item;
   }
 
-  #fact(name, value, more = "") {
+  #fact(name, value) {
     const item = this.#element.querySelector(`[data-fact=${name}]`);
     item.querySelector(".facts__text").textContent = value;
     item.hidden = value === "";
-    if (more !== "") item.querySelector(".facts__more").textContent = more;
+  }
+}
+
+// Characters over time: keeps at most 24 points of what goes on for as long as it likes, evenly over the time.
+export class Curve {
+  #points = [];
+
+  // `data-curve`: "ms,characters ms,characters…".
+  static from(written) {
+    const curve = new Curve();
+    for (const pair of written.split(" ")) {
+      const [ms, characters] = pair.split(",").map(Number);
+      if (Number.isFinite(ms) && Number.isFinite(characters)) curve.add(ms, characters);
+    }
+    return curve;
   }
 
-  #part(name) {
-    return this.#element.querySelector(`[data-part=${name}]`);
+  get isEmpty() {
+    return this.#points.length < 2 || this.#points.at(-1)[1] === 0;
+  }
+
+  // So many characters were here after so many milliseconds; both never go back.
+  add(ms, characters) {
+    const last = this.#points.at(-1);
+    if (ms <= last?.[0]) this.#points.pop();
+    this.#points.push([Math.max(ms, last?.[0] ?? 0), characters]);
+    if (this.#points.length > POINTS) this.#thin();
+  }
+
+  toString() {
+    const [endMs, end] = this.#points.at(-1) ?? [];
+    const x = (ms) => (endMs === 0 ? 0 : (ms / endMs) * WIDTH);
+    const y = (characters) => HEIGHT - MARGIN - (end === 0 ? 0 : (characters / end) * (HEIGHT - 2 * MARGIN));
+    return this.#points.map(([ms, characters]) => `${x(ms).toFixed(1)},${y(characters).toFixed(1)}`).join(" ");
+  }
+
+  // Takes out the point whose neighbours are closest to each other; the first and the last stay.
+  #thin() {
+    let closest = 1;
+    const span = (index) => this.#points[index + 1][0] - this.#points[index - 1][0];
+    for (let index = 2; index < this.#points.length - 1; index += 1) {
+      if (span(index) < span(closest)) closest = index;
+    }
+    this.#points.splice(closest, 1);
   }
 }
 

@@ -1,6 +1,7 @@
 // Small requests over HTTP, for what needs no socket. They never throw: what went wrong is in the status, 0 for no
 // connection. "login" is dispatched when the session has ended, or somebody has logged in anew since the page was made.
 
+import { tell } from "chat/elements";
 import { text } from "chat/strings";
 
 const FORBIDDEN = 403;
@@ -20,7 +21,6 @@ export class Requests extends EventTarget {
     return this.#ask(address, {});
   }
 
-  // `fields`: name → text.
   post(address, fields = {}) {
     const token = this.#root.querySelector("[name=csrfmiddlewaretoken]").value;
     return this.#ask(address, {
@@ -37,38 +37,29 @@ export class Requests extends EventTarget {
       request.open("GET", address);
       request.responseType = "document";
       request.onloadend = () => {
-        const { status, response } = request;
+        const { status, response, responseURL } = request;
         const wanted = new URL(address, location.href).pathname;
-        const isElsewhere = status !== 0 && new URL(request.responseURL).pathname !== wanted;
-        if (isElsewhere) this.#logIn();
-        resolve({ status: isElsewhere ? FORBIDDEN : status, document: isElsewhere ? null : response });
+        const isElsewhere = status !== 0 && new URL(responseURL).pathname !== wanted;
+        if (isElsewhere) tell(this, "login");
+        resolve(isElsewhere ? { status: FORBIDDEN, document: null } : { status, document: response });
       };
       request.send();
     });
   }
 
   async #ask(address, options) {
-    let response;
-    try {
-      response = await fetch(address, { ...options, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) });
-    } catch {
-      return { status: 0, json: null };
-    }
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(address, { ...options, redirect: "manual", signal }).catch(() => null);
+    if (response === null) return { status: 0, json: null };
     // Nothing asked for here leads anywhere else, but to the page for logging in.
     if (response.type === "opaqueredirect" || response.status === FORBIDDEN) {
-      this.#logIn();
+      tell(this, "login");
       return { status: FORBIDDEN, json: null };
     }
-    const isJson = response.headers.get("Content-Type")?.startsWith("application/json") ?? false;
-    return { status: response.status, json: isJson ? await response.json().catch(() => null) : null };
-  }
-
-  #logIn() {
-    this.dispatchEvent(new Event("login"));
+    return { status: response.status, json: await response.json().catch(() => null) };
   }
 }
 
-// What to say about a status that wasn't hoped for.
 export function complaint(status) {
   return text(status === 0 ? "request_no_connection" : "request_failed");
 }

@@ -26,7 +26,7 @@ export class Sentences {
   // `code` is read for each fenced block.
   constructor(language, code) {
     this.#code = code;
-    this.#segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(language, { granularity: "sentence" }) : null;
+    this.#segmenter = new Intl.Segmenter(language, { granularity: "sentence" });
   }
 
   append(text) {
@@ -107,9 +107,7 @@ export class Sentences {
 
   // Where a sentence may end: the browser knows more about that than the marks alone tell.
   #pieces(text) {
-    const pieces = this.#segmenter === null ? [text] : [...this.#segmenter.segment(text)].map(({ segment }) => segment);
-    const marks = this.#segmenter === null ? /(?<=[.!?…؟۔।]["'”’»)\]]?\s)|(?<=[。！？])/u : /(?<=…["'”’»)\]]?\s)/u;
-    return pieces.flatMap((piece) => piece.split(marks));
+    return [...this.#segmenter.segment(text)].flatMap(({ segment }) => segment.split(/(?<=…["'”’»)\]]?\s)/u));
   }
 }
 

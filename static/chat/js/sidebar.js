@@ -1,12 +1,9 @@
 // The list of conversations at the side: it comes page after page, and what the socket tells keeps it right.
-// Events: "deleted" and "restored" (detail: {id}), when it happened by hand here.
 
-import { Entries } from "chat/entries";
-import { factsOf } from "chat/entry";
-import { EntryTools } from "chat/entry_tools";
-import { compareEntries } from "chat/groups";
+import { part } from "chat/elements";
+import { compareEntries, Entries, factsOf } from "chat/entries";
+import { EntryTools, UndoNotices } from "chat/entry_tools";
 import { text } from "chat/strings";
-import { UndoNotices } from "chat/undo";
 
 const AHEAD = "200px";
 const COLUMN = "(min-width: 64rem)"; // as in sidebar.css
@@ -15,7 +12,7 @@ const DONE = 204;
 const TITLE = 80;
 const PLACE = "chatsite.sidebar";
 
-export class Sidebar extends EventTarget {
+export class Sidebar {
   #nav;
   #list;
   #requests;
@@ -24,29 +21,28 @@ export class Sidebar extends EventTarget {
   #tools;
   #notices;
   #more = null;
-  #heard = null;
+  #heard = new Set(); // since the page began to be fetched that is under way
   #lastTurn = Promise.resolve();
   #sight = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.#loadMore(), { rootMargin: AHEAD });
 
   // `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
   constructor(nav, { requests, store }) {
-    super();
     this.#nav = nav;
-    this.#list = nav.querySelector("[data-part=conversations]");
+    this.#list = part(nav, "conversations");
     this.#requests = requests;
     this.#store = store;
     const all = [...nav.querySelectorAll("template[data-mould]")];
     const moulds = Object.fromEntries(all.map(({ dataset, content }) => [dataset.mould, content]));
     this.#entries = new Entries(this.#list, moulds);
     this.#tools = new EntryTools(this.#list, { moulds, requests, find: this.#entries.find });
-    this.#notices = new UndoNotices(nav.querySelector("[data-part=undo]"), moulds.undo);
+    this.#notices = new UndoNotices(part(nav, "undo"), moulds.undo);
   }
 
   start() {
     const raw = this.#list.querySelector("ul");
     const current = this.#list.dataset.current || null;
     this.current = current;
-    this.#takeIn(this.#list, new Set());
+    this.#takeIn(this.#list);
     raw.remove();
     this.#list.dataset.state = "ready";
     this.#list.scrollTop = Number(this.#store.getItem(PLACE));
@@ -56,12 +52,10 @@ export class Sidebar extends EventTarget {
     this.#tools.addEventListener("closed", ({ detail: entry }) => this.#entries.place(entry));
     this.#tools.addEventListener("gone", ({ detail: entry }) => this.#remove(entry.id));
     this.#tools.addEventListener("deleted", ({ detail }) => this.#offerUndo(detail));
-    this.#tools.start();
     document.addEventListener("visibilitychange", this.#entries.turnDay);
     addEventListener("pagehide", () => this.#store.setItem(PLACE, this.#list.scrollTop));
   }
 
-  // The conversation that is open on this page, or null.
   set current(id) {
     this.#entries.current = id;
   }
@@ -75,7 +69,6 @@ export class Sidebar extends EventTarget {
     return this.#entries.get(id)?.updatedAt ?? null;
   }
 
-  // One that has just begun on this page.
   add(id, title) {
     if (!this.has(id)) {
       this.#entries.put({ id, title, pinned: false, unread: false, state: null, updatedAt: Date.now() });
@@ -83,15 +76,13 @@ export class Sidebar extends EventTarget {
     this.current = id;
   }
 
-  // Something was just said in it.
   touch(id) {
     if (this.has(id)) this.#entries.put({ id, updatedAt: Date.now() });
   }
 
-  // A `conversation` frame.
   apply({ conversation, deleted }) {
     const { id, title, pinned, archived, state, unread, updated_at: updatedAt } = conversation;
-    this.#heard?.add(id);
+    this.#heard.add(id);
     if (this.#tools.isDeleting(id)) return; // Undo is offered when the answer comes
     if (deleted || archived || title === "") this.#remove(id);
     else this.#entries.put({ id, title, pinned, state, unread, updatedAt: Date.parse(updatedAt) });
@@ -100,21 +91,21 @@ export class Sidebar extends EventTarget {
 
   // Asks the server again for as much as is shown, so that nothing missed stays wrong.
   refresh() {
-    return this.#inTurn(async (heard) => {
+    return this.#inTurn(async () => {
       const shown = this.#entries.ids;
       const seen = new Set();
       let address = `${this.#list.dataset.root}list/`;
-      while (address !== null) {
+      do {
         const { status, document: page } = await this.#requests.document(address);
         if (status !== OK) return;
-        this.#takeIn(page, heard).forEach((id) => seen.add(id));
-        address = this.#more !== null && seen.size < shown.length ? this.#more.href : null;
-      }
+        this.#takeIn(page).forEach((id) => seen.add(id));
+        address = this.#more?.href;
+      } while (address !== undefined && seen.size < shown.length);
       // What lies behind the last page that was asked for may still be there.
       const last = this.#entries.get([...seen].findLast((id) => this.has(id)));
       const isBehind = (entry) => this.#more !== null && (last === undefined || compareEntries(last, entry) < 0);
       for (const id of shown) {
-        if (this.has(id) && !seen.has(id) && !heard.has(id) && !isBehind(this.#entries.get(id))) this.#remove(id);
+        if (this.has(id) && !seen.has(id) && !this.#heard.has(id) && !isBehind(this.#entries.get(id))) this.#remove(id);
       }
       this.#entries.turnDay();
     });
@@ -122,19 +113,18 @@ export class Sidebar extends EventTarget {
 
   // Pages come one after the other. What the socket tells meanwhile is newer than they are.
   #inTurn(job) {
-    const turn = this.#lastTurn.then(async () => {
-      this.#heard = new Set();
-      await job(this.#heard);
+    const turn = this.#lastTurn.then(() => {
+      this.#heard.clear();
+      return job();
     });
-    this.#lastTurn = turn.catch(() => {}).finally(() => (this.#heard = null));
+    this.#lastTurn = turn.catch(() => {});
     return turn;
   }
 
-  // A page of entries, as the server wrote it. Returns the ids.
-  #takeIn(page, heard) {
+  #takeIn(page) {
     const all = [...page.querySelectorAll("[data-conversation]")].map(factsOf);
-    for (const facts of all) if (!heard.has(facts.id)) this.#entries.put(facts);
-    this.#setMore(page.querySelector("[data-part=more]"));
+    for (const facts of all) if (!this.#heard.has(facts.id)) this.#entries.put(facts);
+    this.#setMore(part(page, "more"));
     return all.map(({ id }) => id);
   }
 
@@ -157,7 +147,7 @@ export class Sidebar extends EventTarget {
     if (this.#more.ariaBusy === "true") return;
     this.#more.ariaBusy = "true";
     this.#more.textContent = text("list_loading");
-    this.#inTurn(async (heard) => {
+    this.#inTurn(async () => {
       const link = this.#more;
       if (link === null) return;
       const { status, document: page } = await this.#requests.document(link.href);
@@ -168,7 +158,7 @@ export class Sidebar extends EventTarget {
         return;
       }
       const hadFocus = link === document.activeElement;
-      const [first] = this.#takeIn(page, heard);
+      const [first] = this.#takeIn(page);
       if (hadFocus) this.#entries.get(first)?.link.focus();
     });
   }
@@ -181,40 +171,34 @@ export class Sidebar extends EventTarget {
   }
 
   #offerUndo({ entry, isByKeyboard }) {
-    const { id, facts } = entry;
+    const { id, title, pinned, unread, state, updatedAt } = entry;
     const { pathname } = entry.link;
     const heir = this.#entries.neighbour(entry);
     this.#remove(id);
     const line = this.#notices.add({
-      title: entry.title,
+      title,
       back: () => (heir.isConnected ? heir : this.#list).focus(),
       undo: async () => {
         const { status } = await this.#requests.post(`${pathname}restore/`);
         if (status !== DONE) return status;
-        if (!this.has(id)) this.#entries.put(facts);
+        if (!this.has(id)) this.#entries.put({ id, title, pinned, unread, state, updatedAt });
         this.#entries.get(id).link.focus();
-        this.#say("restored", id);
         return status;
       },
     });
     // With the keyboard, Undo is where one is; the mouse is still at the list.
     if (isByKeyboard) line.querySelector("button").focus();
-    this.#say("deleted", id);
-  }
-
-  #say(name, id) {
-    this.dispatchEvent(new CustomEvent(name, { detail: { id } }));
   }
 
   #click = (event) => {
     const link = event.target.closest("a[href]");
     if (link === null) return;
-    if (link === this.#more) {
-      event.preventDefault();
-      this.#loadMore();
+    if (link !== this.#more) {
+      this.#shut();
       return;
     }
-    this.#shut();
+    event.preventDefault();
+    this.#loadMore();
   };
 
   // Something was chosen, or there is room for a column: the drawer isn't needed any more.

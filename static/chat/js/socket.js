@@ -1,12 +1,16 @@
 // The one socket of this tab: connects, listens for signs of life, connects again. Knows frames only by their type.
 //
-// Events: "hello" and "frame" (detail: the frame), "away" (detail: {code}), "login", "forbidden".
+// Events: "hello" and "frame" (detail: the frame), "away" (detail: {code}), "login".
 
-import { afterClose } from "chat/backoff";
+import { tell } from "chat/elements";
+import { CLOSE_CODES } from "chat/protocol";
 
 const BEAT_MS = 15_000;
 const CHECK_MS = 5_000;
 const SILENCE_MS = 30_000;
+const SHORTEST_MS = 500;
+const LONGEST_MS = 15_000;
+const PATIENCE_MS = 30_000;
 
 export class Socket extends EventTarget {
   #url;
@@ -14,12 +18,11 @@ export class Socket extends EventTarget {
   #wakers;
   #random;
   #webSocket = null;
-  #ready = false;
+  #isReady = false; // hello has come: only then are commands taken
   #attempt = 0;
   #retry = null;
-  #patient = false;
+  #isPatient = false;
   #heardAt = 0;
-  #timers = [];
 
   // `wakers`: [target, event name] pairs that are a reason to try at once.
   constructor(url, { open = (address) => new WebSocket(address), wakers = [], random = Math.random } = {}) {
@@ -32,79 +35,54 @@ export class Socket extends EventTarget {
 
   start() {
     for (const [target, name] of this.#wakers) target.addEventListener(name, this.#wake);
-    this.#timers = [setInterval(this.#beat, BEAT_MS), setInterval(this.#check, CHECK_MS)];
+    setInterval(() => this.send({ type: "hb" }), BEAT_MS);
+    setInterval(this.#check, CHECK_MS);
     this.#connect();
-  }
-
-  stop() {
-    for (const [target, name] of this.#wakers) target.removeEventListener(name, this.#wake);
-    this.#timers.forEach(clearInterval);
-    clearTimeout(this.#retry);
-    this.#retry = null;
-    this.#drop();
-  }
-
-  // Whether hello has come: only then are commands taken.
-  get ready() {
-    return this.#ready;
   }
 
   // Sends now or not at all; what must arrive is kept by the caller and sent again after the next hello.
   send(command) {
-    if (!this.#ready) return false;
-    this.#webSocket.send(JSON.stringify(command));
-    return true;
+    if (this.#isReady) this.#webSocket.send(JSON.stringify(command));
+    return this.#isReady;
   }
 
-  #connect() {
+  #connect = () => {
     clearTimeout(this.#retry);
     this.#retry = null;
     this.#heardAt = Date.now();
-    const webSocket = this.#open(this.#url);
-    this.#webSocket = webSocket;
-    webSocket.onmessage = (event) => this.#hear(event.data);
-    webSocket.onclose = (event) => this.#closed(event.code);
-  }
+    this.#webSocket = this.#open(this.#url);
+    this.#webSocket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    this.#webSocket.onclose = ({ code }) => this.#closed(code);
+  };
 
-  #hear(data) {
+  #hear(frame) {
     this.#heardAt = Date.now();
-    const frame = JSON.parse(data);
-    if (frame.type === "hello") {
-      this.#ready = true;
+    const isHello = frame.type === "hello";
+    if (isHello) {
+      this.#isReady = true;
       this.#attempt = 0;
-      this.dispatchEvent(new CustomEvent("hello", { detail: frame }));
-    } else {
-      this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
     }
+    tell(this, isHello ? "hello" : "frame", frame);
   }
 
   #closed(code) {
     this.#drop();
-    const next = afterClose(code, this.#attempt, this.#random);
+    const { action, wait_ms: wait, isPatient } = afterClose(code, this.#attempt, this.#random);
     this.#attempt += 1;
-    this.dispatchEvent(new CustomEvent("away", { detail: { code } }));
-    if (next.action === "retry") {
-      this.#patient = next.patient;
-      this.#retry = setTimeout(() => this.#connect(), next.wait_ms);
-    } else {
-      this.dispatchEvent(new CustomEvent(next.action === "login" ? "login" : "forbidden"));
-    }
+    tell(this, "away", { code });
+    if (action === "login") tell(this, "login");
+    if (action !== "retry") return;
+    this.#isPatient = isPatient;
+    this.#retry = setTimeout(this.#connect, wait);
   }
 
   // Lets go of the present connection; a dead one may take minutes to say that it is closed.
   #drop() {
-    this.#ready = false;
     const webSocket = this.#webSocket;
-    this.#webSocket = null;
-    if (webSocket === null) return;
-    webSocket.onmessage = null;
-    webSocket.onclose = null;
+    this.#isReady = false;
+    this.#webSocket = webSocket.onmessage = webSocket.onclose = null;
     webSocket.close();
   }
-
-  #beat = () => {
-    this.send({ type: "hb" });
-  };
 
   #check = () => {
     if (this.#webSocket !== null && Date.now() - this.#heardAt > SILENCE_MS) this.#closed(1006);
@@ -113,6 +91,26 @@ export class Socket extends EventTarget {
   #wake = () => {
     if (globalThis.document?.visibilityState === "hidden") return;
     this.#check();
-    if (this.#retry !== null && !this.#patient) this.#connect();
+    if (this.#retry !== null && !this.#isPatient) this.#connect();
   };
+}
+
+// → {action: "login" | "stop" | "retry", wait_ms, isPatient}. `attempt` counts the failures since the last hello;
+// `random` gives 0 ≤ x < 1. `isPatient` means that waking up is no reason to come earlier.
+export function afterClose(code, attempt, random) {
+  // Full jitter: two hundred browsers after a restart must not come in step.
+  const jittered = Math.round(random() * Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.min(attempt, 10)));
+  switch (code) {
+    case CLOSE_CODES.log_in:
+      return { action: "login", wait_ms: 0 };
+    case CLOSE_CODES.forbidden:
+      return { action: "stop", wait_ms: 0 };
+    case CLOSE_CODES.too_fast:
+    case CLOSE_CODES.too_many_sockets:
+      return { action: "retry", wait_ms: PATIENCE_MS, isPatient: true };
+    case CLOSE_CODES.restarting:
+      return { action: "retry", wait_ms: attempt === 0 ? 0 : jittered, isPatient: false };
+    default:
+      return { action: "retry", wait_ms: jittered, isPatient: false };
+  }
 }

@@ -1,5 +1,4 @@
-// What this browser keeps for a user: drafts, and prompts that are not accepted yet. Falls back to memory where the
-// browser keeps nothing.
+// What this browser keeps for a user: drafts, and prompts that are not accepted yet.
 
 export class Storage {
   #store;
@@ -22,69 +21,36 @@ export class Storage {
     this.#store.removeItem(this.#prefix + name);
   }
 
-  // All names that begin with `start`.
   names(start) {
-    const whole = this.#prefix + start;
-    const found = [];
-    for (let index = 0; index < this.#store.length; index += 1) {
-      const name = this.#store.key(index);
-      if (name.startsWith(whole)) found.push(name.slice(this.#prefix.length));
-    }
-    return found;
+    const found = this.#store.names().filter((name) => name.startsWith(this.#prefix + start));
+    return found.map((name) => name.slice(this.#prefix.length));
   }
 }
 
-// The browser's store, or one in memory where it is switched off or full.
+// The browser's store, and memory for what it doesn't take where it is switched off or full.
 export function sturdy(open) {
-  const memory = new MemoryStore();
-  let store;
+  const memory = new Map();
+  let store = null;
   try {
     store = open();
-    store.length;
   } catch {
-    return memory;
+    // the browser allows none
   }
   return {
-    get length() {
-      return store.length + memory.length;
-    },
-    key: (index) => (index < store.length ? store.key(index) : memory.key(index - store.length)),
-    getItem: (name) => memory.getItem(name) ?? store.getItem(name),
+    names: () => [...memory.keys(), ...Object.keys(store ?? {})],
+    getItem: (name) => memory.get(name) ?? store?.getItem(name) ?? null,
     removeItem(name) {
-      memory.removeItem(name);
-      store.removeItem(name);
+      memory.delete(name);
+      store?.removeItem(name);
     },
     setItem(name, value) {
+      memory.set(name, String(value));
       try {
         store.setItem(name, value);
-        memory.removeItem(name);
+        memory.delete(name);
       } catch {
-        memory.setItem(name, value);
+        // it stays in memory
       }
     },
   };
-}
-
-export class MemoryStore {
-  #items = new Map();
-
-  get length() {
-    return this.#items.size;
-  }
-
-  key(index) {
-    return [...this.#items.keys()][index] ?? null;
-  }
-
-  getItem(name) {
-    return this.#items.get(name) ?? null;
-  }
-
-  setItem(name, value) {
-    this.#items.set(name, String(value));
-  }
-
-  removeItem(name) {
-    this.#items.delete(name);
-  }
 }

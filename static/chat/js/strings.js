@@ -14,7 +14,6 @@ export function text(name, parameters = {}, number = null) {
   return fill(found ?? name, parameters);
 }
 
-// The group of texts called `name`.
 export function group(name) {
   return texts[name] ?? {};
 }

@@ -3,8 +3,9 @@
 // Events: "retry", "version" (detail: its id), "unqueue", "copy" (detail: {view, button}), "left" (an answer is taken off
 // the page while it runs), "grown". Where nothing else is said, detail is the message's view.
 
+import { tell } from "chat/elements";
+import { showTimes } from "chat/figures";
 import { MessageView, versionsOf } from "chat/message_view";
-import { showTimes } from "chat/times";
 
 export class Transcript extends EventTarget {
   #element;
@@ -35,6 +36,11 @@ export class Transcript extends EventTarget {
     return this.#views.findLast((view) => !view.isOnItsWay)?.id ?? null;
   }
 
+  // Whether a prompt is on its way.
+  get isWaiting() {
+    return this.#views.at(-1)?.isOnItsWay ?? false;
+  }
+
   forEachAnswer(act) {
     this.#views.filter((view) => view.isAnswer).forEach(act);
   }
@@ -48,7 +54,6 @@ export class Transcript extends EventTarget {
     return this.#views.findLast((view) => view.isAnswer && view.generation === generation) ?? null;
   }
 
-  // The message on the page of which `id` is a version.
   versionOf(id) {
     return this.#views.find((view) => view.versions.includes(id)) ?? null;
   }
@@ -81,33 +86,33 @@ export class Transcript extends EventTarget {
   removeFrom(view) {
     const index = this.#views.indexOf(view);
     if (index < 0) return;
-    const removed = this.#views.splice(index);
-    this.#views.push(...removed.filter((one) => one !== view && one.isOnItsWay));
-    removed.filter((one) => !this.#views.includes(one)).forEach((one) => this.#drop(one));
+    for (const one of this.#views.splice(index)) {
+      if (one !== view && one.isOnItsWay) this.#views.push(one);
+      else this.#drop(one);
+    }
   }
 
   // The messages of the portal's own page, as elements, take the place of those here. What stands here already stays,
   // and so do prompts that are on their way.
   swap(elements) {
     const ids = elements.map((element) => element.dataset.messageId);
-    const shown = this.#views.filter((view) => !view.isOnItsWay);
-    const other = shown.findIndex((view, index) => view.id !== ids[index]);
-    const kept = other < 0 ? shown.length : other;
-    shown.slice(0, kept).forEach((view, index) => {
+    const waiting = this.#views.filter((view) => view.isOnItsWay);
+    this.#views = this.#views.filter((view) => !view.isOnItsWay);
+    const other = this.#views.findIndex((view, index) => view.id !== ids[index]);
+    const kept = other < 0 ? this.#views.length : other;
+    this.#views.splice(kept).forEach((view) => this.#drop(view));
+    this.#views.forEach((view, index) => {
       view.versions = versionsOf(elements[index]);
     });
-    const waiting = this.#views.filter((view) => view.isOnItsWay);
-    shown.slice(kept).forEach((view) => this.#drop(view));
-    this.#views = shown.slice(0, kept);
-    const added = elements.slice(kept).map((element) => document.adoptNode(element));
     const next = waiting[0]?.element ?? null;
-    added.forEach((element) => this.#element.insertBefore(element, next));
+    const added = elements.slice(kept);
+    added.forEach((element) => this.#element.insertBefore(element, next)); // out of the other document
     this.#adoptAll(added);
     this.#views.push(...waiting);
   }
 
   #drop(view) {
-    if (view.isOpen) this.#tell("left", view);
+    if (view.isOpen) tell(this, "left", view);
     view.remove();
   }
 
@@ -128,17 +133,9 @@ export class Transcript extends EventTarget {
   }
 
   #adopt(element, index) {
-    const view = new MessageView(element);
-    for (const name of ["retry", "unqueue"]) view.addEventListener(name, () => this.#tell(name, view));
-    view.addEventListener("version", ({ detail }) => this.#tell("version", detail));
-    view.addEventListener("copy", ({ detail: button }) => this.#tell("copy", { view, button }));
-    view.addEventListener("grown", () => this.dispatchEvent(new CustomEvent("grown")));
+    const view = new MessageView(element, this);
     requestAnimationFrame(() => requestAnimationFrame(() => element.classList.add("message--drawn")));
     this.#views.splice(index, 0, view);
     return view;
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

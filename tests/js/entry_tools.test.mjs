@@ -3,7 +3,7 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { Countdown } = await import("chat/undo");
+const { Countdown } = await import("chat/entry_tools");
 
 function begun(context) {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });

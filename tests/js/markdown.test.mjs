@@ -3,7 +3,7 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { finishedPart } = await import("chat/blocks");
+const { finishedPart } = await import("chat/markdown");
 const { default: MarkdownIt } = await import("markdown-it");
 
 const markdown = new MarkdownIt();

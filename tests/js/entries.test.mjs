@@ -3,7 +3,7 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { compareEntries, compareGroups, groupOf, monthOf } = await import("chat/groups");
+const { compareEntries, compareGroups, groupOf, monthOf } = await import("chat/entries");
 
 function at(moment, pinned = false) {
   return { id: "a", pinned, updatedAt: Date.parse(moment) };
