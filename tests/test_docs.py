@@ -19,6 +19,7 @@ from chat.messages import SENTENCES
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.providers import PROVIDER_CODES
 from chat.providers.errors import PERMANENT
+from chat.views.strings import page_strings
 from chatsite.environment import SECRETS
 from chatsite.settings import read_version
 from tests.portal import Portal
@@ -108,6 +109,10 @@ def test_the_script_has_the_names_of_the_protocol():
         "FINAL_STATES": [str(state) for state in FINAL_STATES],
         "CLOSE_CODES": CLOSE_NAMES,
     }
+
+
+def test_the_page_has_a_word_for_every_phase():
+    assert {f"phase_{phase}" for phase in protocol.PHASES} <= set(page_strings())
 
 
 def test_the_page_has_every_command_and_frame_in_the_order_of_the_code():
