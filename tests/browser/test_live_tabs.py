@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.test_walk import answers, ask, content, in_state, log_in
@@ -251,7 +251,11 @@ def test_an_answer_that_ended_unseen_while_the_connection_was_away_is_there_afte
     expect(entry).to_contain_text("Answer ready")
 
     # The list comes after the frame that says that the answer is seen now.
-    page.route("**/chat/list/", lambda route: (expect(entry).not_to_contain_text("Answer ready"), route.continue_()))
+    def let_pass(route: Route) -> None:
+        expect(entry).not_to_contain_text("Answer ready")
+        route.continue_()
+
+    page.route("**/chat/list/", let_pass)
     session.send("Network.emulateNetworkConditions", conditions | {"offline": False})
     expect(prompts(page)).to_have_text(["Seen by nobody", "While you were away"])
     expect(content(answers(page).nth(1))).to_have_text("two three")
