@@ -3,7 +3,7 @@
 
 import { part } from "chat/elements";
 import {
-  count, estimate, finishInWords, grouped, milliseconds, rate, roughly, seconds, sourceWord, tokens,
+  count, estimate, finishInWords, milliseconds, rate, roughly, seconds, sourceWord, tokens,
 } from "chat/figures";
 import { text } from "chat/strings";
 
