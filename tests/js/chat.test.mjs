@@ -266,3 +266,15 @@ test("once the first prompt has left, its conversation is the one that comes of 
   tab.socket.hear(refused(tab.socket.of("send")[0].key));
   assert.equal(tab.panel.isHeld, false);
 });
+
+test("many prompts that wait go out a few at a time, each once", (context) => {
+  const { open, pass } = browser(context);
+  const tab = open("one");
+  for (let number = 0; number < 25; number += 1) tab.composer.send(`prompt ${number}`);
+  tab.socket.hello();
+  assert.equal(tab.socket.of("send").length, 10);
+  pass(1_000);
+  assert.equal(tab.socket.of("send").length, 20);
+  pass(1_000);
+  assert.deepEqual(tab.socket.of("send").map(({ text }) => text), [...Array(25).keys()].map((number) => `prompt ${number}`));
+});

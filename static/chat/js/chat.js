@@ -7,6 +7,7 @@ import { text } from "chat/strings";
 
 const LATE_MS = 5_000;
 const BUSY_MS = 1_000;
+const BURST = 10;
 const ORPHAN_MS = 30_000; // longer than the pauses between two attempts to connect
 
 export class Chat {
@@ -80,9 +81,11 @@ export class Chat {
     this.#composer.models = hello.models;
     this.#watch();
     this.#followings.askAgain();
-    for (const { command } of this.#outbox.due()) {
-      if (!this.#held.has(command.key)) this.#socket.send(command);
-    }
+    this.#outbox.due().forEach(({ command: { key } }, index) => {
+      // All at once they might be taken for an attack.
+      if (index < BURST) this.#sendAgain(key);
+      else setTimeout(() => this.#sendAgain(key), BUSY_MS * Math.floor(index / BURST));
+    });
     for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
     await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation)));
     this.#refresh();
@@ -326,7 +329,7 @@ export class Chat {
 
   #sendAgain(key) {
     const entry = this.#outbox.get(key);
-    if (entry !== null) this.#socket.send(entry.command);
+    if (entry !== null && !this.#held.has(key)) this.#socket.send(entry.command);
   }
 
   #complain(frame) {
