@@ -108,8 +108,8 @@ async def test_opening_a_conversation_makes_its_answer_seen(portal: Portal, upst
 
 async def test_a_foreign_conversation_cannot_be_watched_and_nothing_of_it_is_heard(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("one"), answer("two"))
-    await asyncio.to_thread(portal.add_user, "colleague", "a-password-of-a-colleague")
-    colleague = await asyncio.to_thread(portal.login, "colleague", "a-password-of-a-colleague")
+    await asyncio.to_thread(portal.add_user, "colleague", "a-colleagues-password-1")
+    colleague = await asyncio.to_thread(portal.login, "colleague", "a-colleagues-password-1")
     owner = await portal.connect()
     conversation = (await owner.prompt("Mine"))["conversation"]
     await owner.next("finished")
@@ -184,8 +184,8 @@ async def test_a_deleted_conversation_goes_for_good_with_its_running_answer_and_
 
 async def test_what_a_colleague_sends_to_ones_addresses_is_not_found(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("one"))
-    await asyncio.to_thread(portal.add_user, "colleague", "a-password-of-a-colleague")
-    colleague = await asyncio.to_thread(portal.login, "colleague", "a-password-of-a-colleague")
+    await asyncio.to_thread(portal.add_user, "colleague", "a-colleagues-password-1")
+    colleague = await asyncio.to_thread(portal.login, "colleague", "a-colleagues-password-1")
     owner = await portal.connect()
     conversation = (await owner.prompt("Mine"))["conversation"]
     await owner.next("finished")
