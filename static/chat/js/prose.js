@@ -6,8 +6,7 @@ import { highlight } from "chat/highlight";
 import { addCopyButtons, finishedPart, parse, render } from "chat/markdown";
 
 const LONGEST = 200_000;
-const SLOW_MS = 8;
-const PAUSE_MS = 60;
+const EASY_MS = 3;
 
 const HOLDS_CARET = "p, ul, ol, li, blockquote, h3, h4, h5, h6, figure, pre, code, div, table, tbody, thead, tr, td, th";
 
@@ -89,10 +88,10 @@ export class Prose {
     const started = performance.now();
     this.#render();
     this.#placeCaret();
+    this.#grown(); // the page goes along, and for that the text is laid out
+    // Only a small part of the time goes into a text that is hard to render: a hand on the page is felt at once.
     const took = performance.now() - started;
-    // At most a fifth of the time goes into a text that is hard to render.
-    if (took > SLOW_MS) this.#notBefore = now + Math.max(PAUSE_MS, 4 * took);
-    this.#grown();
+    if (took > EASY_MS) this.#notBefore = now + 6 * took;
   };
 
   #render() {
