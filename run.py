@@ -46,6 +46,7 @@ NEEDED_PYTHON = (3, 11)
 # Exactly the lock: nothing is resolved, nothing is built, whatever pip and its configuration are.
 PIP_OPTIONS = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
 NPM_OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund"]
+WORKERS = ["-n", "2", "--dist", "worksteal"]  # most of a test's time is waiting
 HEARTBEAT_SECONDS = 8
 A_DAY = 24 * 60 * 60
 
@@ -124,7 +125,7 @@ def test(*arguments: str) -> int:
     scripts = sorted(glob.glob("tests/js/**/*.test.*js", recursive=True))
     if scripts and not run_check("node --test", [node(), "--test"] + scripts, show=True):
         failed.append("node --test")
-    if not run_check("pytest", [PYTHON, "-m", "pytest"] + list(arguments), show=True):
+    if not run_check("pytest", [PYTHON, "-m", "pytest"] + WORKERS + list(arguments), show=True):
         failed.append("pytest")
     return report(failed)
 

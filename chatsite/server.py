@@ -206,6 +206,11 @@ class PortalServer(Server):
         self._stopping = True
         asyncio.get_running_loop().call_soon(reactor.stop)
 
+    def protocol_disconnected(self, protocol: Any) -> None:
+        """Note when a connection went; Daphne reports a refused handshake twice and may have cleared it up between."""
+        if protocol in self.connections:
+            super().protocol_disconnected(protocol)
+
     def create_application(self, protocol: Any, scope: Any) -> Any:
         """Give sockets `portal.room`: to be awaited before a frame is made, so that none is held for a slow client."""
         if scope["type"] == "websocket":

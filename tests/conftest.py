@@ -76,8 +76,10 @@ def new_portal(upstream: Upstream, data_template: Path) -> Iterator[Callable[...
 
 def check_log(portal: Portal) -> None:
     """No test may leave a traceback or a crash behind."""
-    assert "Traceback" not in portal.log, portal.log
-    assert "Segmentation" not in portal.log, portal.log
+    log = portal.log
+    for crash in ("Traceback", "Segmentation"):
+        at = log.find(crash)
+        assert at < 0, log[max(0, at - 2000) : at + 8000]
 
 
 def wait_for_rest(portal: Portal) -> None:

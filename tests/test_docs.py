@@ -111,6 +111,16 @@ def test_the_script_has_the_names_of_the_protocol():
     }
 
 
+def test_the_script_sends_every_command_and_hears_every_frame():
+    script = "".join(page(f"static/chat/js/{module}.js") for module in ("chat", "connection", "following", "socket"))
+    sent = set(re.findall(r'{ type: "(\w+)"', script))
+    heard = set(re.findall(r'case "(\w+)":|\btype [!=]== "(\w+)"', script))
+
+    assert sent == set(protocol.COMMANDS)
+    unheard = set(protocol.FRAMES) - {one or other for one, other in heard}
+    assert unheard == {"bye"}  # the close code that follows says the same
+
+
 def test_the_page_has_a_word_for_every_phase():
     assert {f"phase_{phase}" for phase in protocol.PHASES} <= set(page_strings())
 

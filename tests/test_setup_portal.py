@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from django.conf import settings
 
 from chat.generation.recovery import DataDirectoryLock
 from chat.management.commands.check_messages import problems_of
-from chat.management.commands.setup_portal import compile_catalogue, copy_database
+from chat.management.commands.setup_portal import cache_lock, compile_catalogue, copy_database
 
 UPSTREAM = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "a"}
 
@@ -106,6 +107,26 @@ def test_a_running_portal_keeps_it_out(setup, tmp_path):
     assert done.returncode == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_another_portal_of_this_clone_is_waited_for(tmp_path):
+    first_is_in, first_may_leave, order = threading.Event(), threading.Event(), []
+
+    def prepare_first():
+        with cache_lock(tmp_path):
+            first_is_in.set()
+            first_may_leave.wait(5)
+            order.append("first")
+
+    first = threading.Thread(target=prepare_first)
+    first.start()
+    assert first_is_in.wait(5)
+    threading.Timer(0.2, first_may_leave.set).start()
+    with cache_lock(tmp_path):
+        order.append("second")
+    first.join()
+
+    assert order == ["first", "second"]
 
 
 def test_an_upstream_without_a_list_of_models_is_a_warning_and_no_failure(setup):

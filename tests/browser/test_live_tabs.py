@@ -125,19 +125,17 @@ def test_the_list_shows_what_runs_what_is_new_and_what_failed(
     expect(content(answers(page).first)).to_have_text("slow")
     address = page.url
     other.goto(f"{portal.url}/chat/")
-    entry = other.locator("li[data-conversation]", has_text="Watched from afar").first
-    expect(entry).to_contain_text("Writing")
+    entries = [tab.locator("li[data-conversation]", has_text="Watched from afar").first for tab in (page, other)]
+    expect(entries[1]).to_contain_text("Writing")
     page.goto(f"{portal.url}/chat/")  # nobody has it open now
-    expect(page.locator("li[data-conversation]").first).to_contain_text("Writing")
+    expect(entries[0]).to_contain_text("Writing")
     upstream.open("door")
-    for tab in (page, other):
-        expect(tab.locator("li[data-conversation]", has_text="Watched from afar").first).to_contain_text("Answer ready")
+    for entry in entries:
+        expect(entry).to_contain_text("Answer ready")
     page.goto(address)
     in_state(answers(page).first, "completed")
-    for tab in (page, other):
-        expect(tab.locator("li[data-conversation]", has_text="Watched from afar").first).not_to_contain_text(
-            "Answer ready"
-        )
+    for entry in entries:
+        expect(entry).not_to_contain_text("Answer ready")
 
 
 def test_a_conversation_deleted_in_another_tab_says_so_and_comes_back(
@@ -200,7 +198,8 @@ def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
     for tab in (page, other):
         expect(tab.locator("[data-part=title]")).to_have_text("<b>A new name</b>")
         expect(tab).to_have_title("<b>A new name</b> · chatsite")
-        expect(tab.locator("li[data-conversation] .entry__title").first).to_have_text("<b>A new name</b>")
+        entry = tab.locator(f'li[data-conversation="{conversation[1]}"]')
+        expect(entry.locator(".entry__title")).to_have_text("<b>A new name</b>")
 
 
 def test_a_prompt_goes_on_from_what_stands_on_its_page_whatever_another_tab_went_on_from(

@@ -1,11 +1,11 @@
-"""The gate before a socket that does not read."""
+"""The gate before a socket that does not read, and what Daphne leaves to us."""
 
 import asyncio
 
 import pytest
 
 from chatsite import server
-from chatsite.server import Gate
+from chatsite.server import Gate, PortalServer
 
 
 async def test_an_open_gate_lets_everybody_through_at_once():
@@ -65,3 +65,15 @@ async def test_a_lost_connection_lets_everybody_go_on():
     gate.stopProducing()
     async with asyncio.timeout(1):
         await waiting
+
+
+async def test_a_refused_handshake_may_be_cleared_up_before_its_connection_is_gone():
+    portal_server = PortalServer(
+        None, host="127.0.0.1", port=0, started=asyncio.Event, drain=asyncio.Event, hurry=int, close=asyncio.Event
+    )
+    portal_server.connections = {}  # made when it runs
+    refused = object()
+    portal_server.protocol_connected(refused)
+    portal_server.protocol_disconnected(refused)  # when the application refuses
+    assert "disconnected" in portal_server.connections.pop(refused)  # as its checker does, each second
+    portal_server.protocol_disconnected(refused)  # when the line is cut

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import hashlib
 import os
 import secrets
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +45,10 @@ class Command(BaseCommand):
             sys.exit(1)
         try:
             self._migrate()
-            seed_tables(settings.PORTAL_CACHE_DIR / "tiktoken")
-            self._compile_messages()
-            self._collect_static()
+            with cache_lock(settings.PORTAL_CACHE_DIR):
+                seed_tables(settings.PORTAL_CACHE_DIR / "tiktoken")
+                self._compile_messages()
+                self._collect_static()
             self._create_superuser()
             self._sync_providers()
         finally:
@@ -116,6 +119,15 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stderr.write(f"chatsite: {text}", self.style.NOTICE)
         self.stderr.flush()
+
+
+@contextlib.contextmanager
+def cache_lock(folder: Path) -> Iterator[None]:
+    """Wait until no other portal of this clone, on other data, prepares the files that all of them serve."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def copy_database(database: Path, folder: Path) -> Path:
