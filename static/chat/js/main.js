@@ -38,7 +38,8 @@ const transcript = new Transcript(part("messages"), { user: mould("user"), assis
 transcript.start();
 const place = new Place(part("messages"), part("pill"));
 place.start();
-if (part("dock") !== null) new ResizeObserver(place.resized).observe(part("dock"));
+const dock = part("dock");
+if (dock !== null) new ResizeObserver(fit).observe(dock);
 const chosen = transcript.byId(page.message);
 if (chosen !== null) chosen.element.scrollIntoView();
 else if (!transcript.isEmpty) place.toEnd();
@@ -50,6 +51,12 @@ new Keys(part("keys"), document.querySelector("textarea[name=prompt]")).start();
 
 // Without a model there is nothing to write on, and nothing to listen for.
 if (part("composer") !== null) talk();
+
+// A short page is as high as the window, with the composer at its foot.
+function fit() {
+  part("messages").parentElement.style.setProperty("--dock", `${dock.offsetHeight}px`);
+  place.resized();
+}
 
 function talk() {
   const storage = new Storage(local, page.user);

@@ -50,7 +50,7 @@ export class Panel extends EventTarget {
       // Until it is known what stands there, nobody may write over it.
       field.readOnly = this.#options.conversation !== null;
     }
-    this.#element.classList.toggle("panel--open", this.#memory.get(IS_OPEN) !== null);
+    this.#element.parentElement.classList.toggle("app--panel", this.#memory.get(IS_OPEN) !== null);
     this.#tell();
     this.#refresh();
   }
@@ -95,7 +95,7 @@ export class Panel extends EventTarget {
 
   get #isOpen() {
     return this.#wide.matches
-      ? this.#element.classList.contains("panel--open")
+      ? this.#element.parentElement.classList.contains("app--panel")
       : this.#element.matches(":popover-open");
   }
 
@@ -106,7 +106,7 @@ export class Panel extends EventTarget {
     const isOpen = !this.#isOpen;
     if (isOpen) this.#memory.set(IS_OPEN, "open");
     else this.#memory.remove(IS_OPEN);
-    this.#element.classList.toggle("panel--open", isOpen);
+    this.#element.parentElement.classList.toggle("app--panel", isOpen);
     this.#toggled();
     if (!isOpen) this.#button.focus();
   };

@@ -89,14 +89,14 @@ export class Prose {
     this.#render();
     this.#placeCaret();
     this.#grown(); // the page goes along, and for that the text is laid out
-    // Only a small part of the time goes into a text that is hard to render: a hand on the page is felt at once.
+    // At most a tenth of the time goes into a text that is hard to render: a hand on the page is felt at once.
     const took = performance.now() - started;
-    if (took > EASY_MS) this.#notBefore = now + 6 * took;
+    if (took > EASY_MS) this.#notBefore = now + 9 * took;
   };
 
   #render() {
     if (!this.#isRendered || this.#isStale) this.#clear();
-    this.#element.dataset.rendered = "";
+    if (!this.#isRendered) this.#element.dataset.rendered = "";
     if (this.#source.length > LONGEST) {
       this.#renderPlain();
       return;
