@@ -232,7 +232,8 @@ def tasks_of(context: BrowserContext) -> Iterator[list[float]]:
         thread = one["pid"], one["tid"]
         if one["name"] == "ThreadControllerImpl::RunTask" and names.get(thread) == "CrRendererMain":
             of_thread[thread].append(one.get("tdur", 0) / 1000)
-    tasks += max(of_thread.values(), key=lambda found: len(found))  # there are renderers of no page, too
+    busiest = max(of_thread, key=lambda thread: len(of_thread[thread]))  # there are renderers of no page, too
+    tasks += of_thread[busiest]
 
 
 def metrics(devtools: CDPSession) -> dict[str, float]:

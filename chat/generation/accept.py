@@ -56,11 +56,11 @@ def accept(user_id: int, command: Send | Regenerate) -> Admitted:
     The key is looked up before any limit, so that sending again is never refused for being too much.
     """
     request_hash = hash_of(command)
-    known = _with_relations().filter(user_id=user_id, key=command.key).first()
-    if known is not None:
-        if known.request_hash != request_hash:
+    made = Generation.objects.owned_by(user_id).filter(key=command.key).values_list("pk", "request_hash").first()
+    if made is not None:
+        if made[1] != request_hash:
             raise Refusal("idempotency_mismatch")
-        return _admitted(known, duplicate=True)
+        return _admitted(_with_relations().get(pk=made[0]), duplicate=True)
     if isinstance(command, Send):
         _check_text(command.text)
     _check_limits(user_id)

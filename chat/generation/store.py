@@ -18,7 +18,7 @@ from django.utils import timezone
 from chat import prompt, tokens
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
-from chat.models import Conversation, Generation, Message, Segment, State, UsageRecord
+from chat.models import Conversation, Generation, LanguageModel, Message, Segment, State, UsageRecord
 from chat.protocol import Finished, Snapshot
 from chat.providers.base import CompletionRequest, Endpoint
 from chat.timing import Timing, speeds
@@ -120,24 +120,27 @@ def inputs(generation_id: uuid.UUID) -> Inputs:
 
     Raises Unusable, or CredentialsUnreadable of the provider.
     """
-    model = _generation(generation_id).model
+    generation = _generation(generation_id)
+    model = generation.model
     if model is None or not model.enabled or not model.provider.enabled:
         raise Unusable
-    asked = asked_of(generation_id)
     return Inputs(
         provider=model.provider_id,
         endpoint=model.provider.endpoint(),
         max_retries=model.provider.max_retries,
-        asked=asked,
+        asked=_asked(generation, model),
     )
 
 
 def asked_of(generation_id: uuid.UUID) -> Asked:
     """What a generation asks its model: the fitted prompt with all options. Raises Unusable when the model is gone."""
     generation = _generation(generation_id)
-    model = generation.model
-    if model is None:
+    if generation.model is None:
         raise Unusable
+    return _asked(generation, generation.model)
+
+
+def _asked(generation: Generation, model: LanguageModel) -> Asked:
     conversation = generation.message.conversation
     options = _merged(model.default_options, conversation.options, generation.options)
     encoding = tokens.encoding_name(model.name, model.encoding)

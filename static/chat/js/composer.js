@@ -102,7 +102,7 @@ export class Composer extends EventTarget {
     this.#begun = `${prompt}\n\n`;
     this.#box.value = written.startsWith(this.#begun) ? written : this.#begun + written;
     this.#changed();
-    this.#box.focus();
+    this.#box.focus({ preventScroll: true });
     this.#box.setSelectionRange(this.#box.value.length, this.#box.value.length);
   }
 
@@ -111,7 +111,7 @@ export class Composer extends EventTarget {
     this.#box.value = before(prompt, this.#box.value);
     this.#changed();
     this.say(reason);
-    this.#box.focus();
+    this.#box.focus({ preventScroll: true });
   }
 
   // The same for another conversation than the page's: it waits there as the draft.
@@ -142,7 +142,7 @@ export class Composer extends EventTarget {
 
   // Not on phones, where the keyboard would cover the text.
   focus() {
-    if (matchMedia("(hover: hover)").matches) this.#box.focus();
+    if (matchMedia("(hover: hover)").matches) this.#box.focus({ preventScroll: true });
   }
 
   #offer(options) {

@@ -23,7 +23,7 @@ export class Keys {
     if (event.key === "?" && !writesIn(event.target)) this.#open(event);
     if (event.key === "Escape" && event.shiftKey && this.#box !== null) {
       event.preventDefault();
-      this.#box.focus();
+      this.#box.focus({ preventScroll: true });
     }
   };
 

@@ -108,7 +108,7 @@ export class Panel extends EventTarget {
     else this.#memory.remove(IS_OPEN);
     this.#element.parentElement.classList.toggle("app--panel", isOpen);
     this.#toggled();
-    if (!isOpen) this.#button.focus();
+    if (!isOpen) this.#button.focus({ preventScroll: true });
   };
 
   #leave = (event) => {
@@ -122,7 +122,7 @@ export class Panel extends EventTarget {
       if (!this.#isBeingWritten(field)) this.#say(field, "");
     }
     // On phones the keyboard would cover what has just been opened.
-    (matchMedia("(hover: hover)").matches ? this.#fields[0] : this.#element).focus();
+    (matchMedia("(hover: hover)").matches ? this.#fields[0] : this.#element).focus({ preventScroll: true });
     this.#refresh();
   };
 
