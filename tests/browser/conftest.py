@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 
+from tests.portal import Portal
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = [
     "--headless=new",
@@ -101,3 +103,9 @@ def watch(context: BrowserContext) -> Iterator[Watch]:
 @pytest.fixture
 def page(context: BrowserContext, watch: Watch) -> Page:
     return context.new_page()
+
+
+@pytest.fixture
+def empty_list(portal: Portal) -> None:
+    """The list of conversations is empty at the beginning."""
+    portal.execute("update chat_conversation set archived_at = updated_at where archived_at is null")

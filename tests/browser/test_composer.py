@@ -5,19 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
+from tests.browser.test_walk import answers, ask, box, content, in_state, log_in
 from tests.portal import Portal
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 
 KIB = 1024
-
-
-def box(page: Page) -> Locator:
-    return page.locator("textarea[name=prompt]")
 
 
 def send(page: Page) -> Locator:
@@ -187,31 +183,3 @@ def enable(portal: Portal, model: str, is_enabled: bool) -> None:
     with connection:
         connection.execute("update chat_languagemodel set enabled = ? where name = ?", (is_enabled, model))
     connection.close()
-
-
-def test_on_a_phone_the_last_row_is_model_stop_and_send(chromium: Browser, portal: Portal, upstream: Upstream) -> None:
-    context = chromium.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.goto(f"{portal.url}/")
-    page.locator("input[autocomplete=username]").fill(portal.admin_user)
-    page.locator("input[type=password]").fill(portal.admin_password)
-    page.get_by_role("button", name="Log in").click()
-    expect(box(page)).to_be_editable()
-    expect(box(page)).not_to_be_focused()
-    upstream.play("fake", answer("a ", Gate("end"), "b"))
-    ask(page, "On the way")
-    expect(content(answers(page).first)).to_have_text("a")
-    row = [page.locator("select[name=model]"), stop(page), send(page)]
-    places = [one.bounding_box() for one in row]
-    edges = [(place["x"], place["x"] + place["width"]) for place in places if place]
-    assert edges == sorted(edges)
-    assert len(edges) == 3
-    assert edges[0][0] >= 0
-    assert edges[-1][1] <= 360
-    assert all(place["height"] >= 40 for place in places if place)
-    expect(page.locator(".composer__hint")).to_be_hidden()
-    assert box(page).evaluate("element => getComputedStyle(element).fontSize") == "16px"
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    upstream.open("end")
-    in_state(answers(page).first, "completed")
-    context.close()

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch
+from tests.browser.entries import entry
 from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
 from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.upstream.script import Gate, Script, answer
 
 
 @pytest.fixture
-def other(page: Page) -> Iterator[Page]:
+def other(page: Page) -> Page:
     """A second tab of the same browser."""
-    yield page.context.new_page()
+    return page.context.new_page()
 
 
-def prompts(page: Page):  # type: ignore[no-untyped-def]
+def prompts(page: Page) -> Locator:
     return page.locator("[data-role=user] [data-part=content]")
+
+
+def begin(page: Page, other: Page, portal: Portal, upstream: Upstream, prompt: str, *scripts: Script) -> None:
+    """A conversation with the first of these answers, in both tabs."""
+    log_in(page, portal)
+    upstream.play("fake", *scripts)
+    ask(page, prompt)
+    in_state(answers(page).first, "completed")
+    other.goto(page.url)
+
+
+@contextmanager
+def away(page: Page, portal: Portal) -> Iterator[None]:
+    """The page has no connection, while the portal is there for all others."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.emulateNetworkConditions", conditions | {"offline": True})
+    portal.kill()  # ends the open socket as well, which the emulation leaves alone
+    portal.start(setup=False)
+    yield
+    session.send("Network.emulateNetworkConditions", conditions | {"offline": False})
 
 
 def test_a_conversation_is_followed_live_in_a_second_tab(
@@ -33,8 +57,7 @@ def test_a_conversation_is_followed_live_in_a_second_tab(
     upstream.play("fake", answer("first"), answer("second ", Gate("rest"), "answer"))
     ask(page, "Live in two tabs")
     in_state(answers(page).first, "completed")
-    entry = other.locator(".entry__link", has_text="Live in two tabs").first
-    entry.click()
+    entry(other, "Live in two tabs").locator("a").click()
     expect(content(answers(other).first)).to_have_text("first")
 
     ask(page, "And more")
@@ -63,11 +86,7 @@ def test_a_conversation_is_followed_live_in_a_second_tab(
 def test_another_version_asked_for_in_one_tab_is_shown_in_the_other(
     page: Page, other: Page, portal: Portal, upstream: Upstream
 ) -> None:
-    log_in(page, portal)
-    upstream.play("fake", answer("one"), answer("two"), answer("three"))
-    ask(page, "Versions in two tabs")
-    in_state(answers(page).first, "completed")
-    other.goto(page.url)
+    begin(page, other, portal, upstream, "Versions in two tabs", answer("one"), answer("two"), answer("three"))
     expect(content(answers(other).first)).to_have_text("one")
     answers(page).first.locator("[data-action=again]").click()
     expect(content(answers(other).first)).to_have_text("two")
@@ -88,29 +107,13 @@ def test_what_was_missed_while_the_connection_was_away_is_there_after_it(
 ) -> None:
     watch.expected = ["WebSocket", "net::ERR", "Failed to load resource"]
     portal = new_portal()
-    log_in(page, portal)
-    upstream.play("fake", answer("one"), answer("two"), answer("three"))
-    ask(page, "Missed nothing")
-    in_state(answers(page).first, "completed")
-    other.goto(page.url)
+    begin(page, other, portal, upstream, "Missed nothing", answer("one"), answer("two"), answer("three"))
     expect(content(answers(other).first)).to_have_text("one")
     page.locator("textarea[name=prompt]").fill("A draft")
-    page.context.set_offline(False)
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send(
-        "Network.emulateNetworkConditions",
-        {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
-    )
-    portal.kill()  # ends the open socket as well, which the emulation leaves alone
-    portal.start(setup=False)
-    ask(other, "While you were away")
-    in_state(answers(other).nth(1), "completed")
-    expect(answers(page)).to_have_count(1)
-    session.send(
-        "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
-    )
+    with away(page, portal):
+        ask(other, "While you were away")
+        in_state(answers(other).nth(1), "completed")
+        expect(answers(page)).to_have_count(1)
     expect(prompts(page)).to_have_text(["Missed nothing", "While you were away"])
     expect(content(answers(page).nth(1))).to_have_text("two")
     expect(page.locator("textarea[name=prompt]")).to_have_value("A draft")
@@ -125,17 +128,17 @@ def test_the_list_shows_what_runs_what_is_new_and_what_failed(
     expect(content(answers(page).first)).to_have_text("slow")
     address = page.url
     other.goto(f"{portal.url}/chat/")
-    entries = [tab.locator("li[data-conversation]", has_text="Watched from afar").first for tab in (page, other)]
+    entries = [entry(tab, "Watched from afar") for tab in (page, other)]
     expect(entries[1]).to_contain_text("Writing")
     page.goto(f"{portal.url}/chat/")  # nobody has it open now
     expect(entries[0]).to_contain_text("Writing")
     upstream.open("door")
-    for entry in entries:
-        expect(entry).to_contain_text("Answer ready")
+    for one in entries:
+        expect(one).to_contain_text("Answer ready")
     page.goto(address)
     in_state(answers(page).first, "completed")
-    for entry in entries:
-        expect(entry).not_to_contain_text("Answer ready")
+    for one in entries:
+        expect(one).not_to_contain_text("Answer ready")
 
 
 def test_a_conversation_deleted_in_another_tab_says_so_and_comes_back(
@@ -146,9 +149,9 @@ def test_a_conversation_deleted_in_another_tab_says_so_and_comes_back(
     ask(page, "Delete me elsewhere")
     in_state(answers(page).first, "completed")
     other.goto(f"{portal.url}/chat/")
-    entry = other.locator("li[data-conversation]", has_text="Delete me elsewhere").first
-    entry.hover()
-    entry.locator("[data-action=more]").click()
+    doomed = entry(other, "Delete me elsewhere")
+    doomed.hover()
+    doomed.locator("[data-action=more]").click()
     other.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("[data-part=deleted]")).to_contain_text("This conversation was deleted.")
     expect(page.locator("textarea[name=prompt]")).to_be_hidden()
@@ -186,11 +189,7 @@ def test_prompts_written_meanwhile_wait_in_line_and_can_be_taken_out(
 def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
     page: Page, other: Page, portal: Portal, upstream: Upstream
 ) -> None:
-    log_in(page, portal)
-    upstream.play("fake", answer("one"))
-    ask(page, "An old name")
-    in_state(answers(page).first, "completed")
-    other.goto(page.url)
+    begin(page, other, portal, upstream, "An old name", answer("one"))
     client = portal.admin()
     conversation = re.search(r"/chat/([0-9a-f-]{36})/", page.url)
     assert conversation
@@ -198,8 +197,8 @@ def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
     for tab in (page, other):
         expect(tab.locator("[data-part=title]")).to_have_text("<b>A new name</b>")
         expect(tab).to_have_title("<b>A new name</b> · chatsite")
-        entry = tab.locator(f'li[data-conversation="{conversation[1]}"]')
-        expect(entry.locator(".entry__title")).to_have_text("<b>A new name</b>")
+        renamed = tab.locator(f'li[data-conversation="{conversation[1]}"]')
+        expect(renamed.locator(".entry__title")).to_have_text("<b>A new name</b>")
 
 
 def test_a_prompt_goes_on_from_what_stands_on_its_page_whatever_another_tab_went_on_from(
@@ -231,30 +230,20 @@ def test_an_answer_that_ended_unseen_while_the_connection_was_away_is_there_afte
 ) -> None:
     watch.expected = ["WebSocket", "net::ERR", "Failed to load resource"]
     portal = new_portal()
-    log_in(page, portal)
-    upstream.play("fake", answer("one"), answer("two ", Gate("end"), "three"))
-    ask(page, "Seen by nobody")
-    in_state(answers(page).first, "completed")
-    other.goto(page.url)
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", conditions | {"offline": True})
-    portal.kill()  # ends the open socket as well, which the emulation leaves alone
-    portal.start(setup=False)
-    ask(other, "While you were away")
-    expect(content(answers(other).nth(1))).to_have_text("two")
-    other.goto(f"{portal.url}/chat/")
-    entry = other.locator("li[data-conversation]", has_text="Seen by nobody").first
-    upstream.open("end")
-    expect(entry).to_contain_text("Answer ready")
+    begin(page, other, portal, upstream, "Seen by nobody", answer("one"), answer("two ", Gate("end"), "three"))
+    unseen = entry(other, "Seen by nobody")
 
     # The list comes after the frame that says that the answer is seen now.
     def let_pass(route: Route) -> None:
-        expect(entry).not_to_contain_text("Answer ready")
+        expect(unseen).not_to_contain_text("Answer ready")
         route.continue_()
 
-    page.route("**/chat/list/", let_pass)
-    session.send("Network.emulateNetworkConditions", conditions | {"offline": False})
+    with away(page, portal):
+        ask(other, "While you were away")
+        expect(content(answers(other).nth(1))).to_have_text("two")
+        other.goto(f"{portal.url}/chat/")
+        upstream.open("end")
+        expect(unseen).to_contain_text("Answer ready")
+        page.route("**/chat/list/", let_pass)
     expect(prompts(page)).to_have_text(["Seen by nobody", "While you were away"])
     expect(content(answers(page).nth(1))).to_have_text("two three")

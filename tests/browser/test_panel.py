@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch
 from tests.browser.test_walk import ADDRESS, answers, ask, content, in_state, log_in
@@ -259,27 +259,3 @@ def test_it_is_a_column_where_there_is_room_and_a_sheet_where_there_is_none(page
     page.reload()
     expect(page.locator("textarea[name=prompt]")).to_be_focused()
     expect(panel(page)).to_be_hidden()
-
-
-def test_on_a_phone_the_sheet_fits_and_its_targets_are_large(chromium: Browser, portal: Portal) -> None:
-    context = chromium.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.goto(f"{portal.url}/")
-    page.locator("input[autocomplete=username]").fill(portal.admin_user)
-    page.locator("input[type=password]").fill(portal.admin_password)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.locator("textarea[name=prompt]")).to_be_editable()
-    open_panel(page)
-    expect(panel(page)).to_be_focused()  # and no keyboard covers it
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
-    box = panel(page).bounding_box()
-    assert box
-    assert (box["x"], box["width"]) == (0, 360)
-    for one in panel(page).locator("button, input, textarea").all():
-        size = one.bounding_box()
-        assert size
-        assert size["height"] >= 40
-        assert one.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") >= 16 or "Close" in (
-            one.get_attribute("aria-label") or ""
-        )
-    context.close()

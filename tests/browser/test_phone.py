@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.test_walk import answers, content, in_state
+from tests.browser.test_composer import send, stop
+from tests.browser.test_panel import open_panel, panel
+from tests.browser.test_walk import answers, ask, box, content, in_state
 from tests.portal import Portal
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
@@ -22,7 +24,7 @@ WIDE = (
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     one = chromium.new_context(
-        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, device_scale_factor=2, locale="en-GB"
+        viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True, device_scale_factor=2, locale="en-GB"
     )
     yield one
     one.close()
@@ -33,7 +35,7 @@ def log_in(page: Page, portal: Portal) -> None:
     page.locator("input[autocomplete=username]").fill(portal.admin_user)
     page.locator("input[type=password]").fill(portal.admin_password)
     page.get_by_role("button", name="Log in").tap()
-    expect(page.locator("textarea[name=prompt]")).to_be_editable()
+    expect(box(page)).to_be_editable()
 
 
 def is_wide_enough(button: Locator) -> None:
@@ -48,14 +50,12 @@ def overflow(page: Page) -> int:
 def test_the_walk_with_a_finger(page: Page, portal: Portal, upstream: Upstream) -> None:
     log_in(page, portal)
     upstream.play("fake", answer(WIDE), answer("again ", Gate("never"), "never"), answer("third"))
-    box = page.locator("textarea[name=prompt]")
-    expect(box).not_to_be_focused()  # the keyboard would cover the page
+    expect(box(page)).not_to_be_focused()  # the keyboard would cover the page
     page.locator("[data-action=start]").first.tap()
-    assert box.input_value() != ""
-    box.fill("By finger")
-    send = page.locator("[data-action=send]")
-    is_wide_enough(send)
-    send.tap()
+    assert box(page).input_value() != ""
+    box(page).fill("By finger")
+    is_wide_enough(send(page))
+    send(page).tap()
     first = answers(page).first
     in_state(first, "completed")
     assert overflow(page) == 0
@@ -66,8 +66,8 @@ def test_the_walk_with_a_finger(page: Page, portal: Portal, upstream: Upstream) 
         is_wide_enough(button)
     first.locator("[data-action=again]").tap()
     expect(content(first)).to_have_text("again")
-    is_wide_enough(page.locator("button[data-action=stop]"))
-    page.locator("button[data-action=stop]").tap()
+    is_wide_enough(stop(page))
+    stop(page).tap()
     in_state(first, "stopped")
     first.locator("[data-action=previous]").tap()
     expect(content(first).locator("table")).to_be_visible()
@@ -94,12 +94,50 @@ def test_the_walk_with_a_finger(page: Page, portal: Portal, upstream: Upstream) 
     expect(page.locator("textarea[name=system_prompt]")).to_be_hidden()
 
 
+def test_on_a_phone_the_last_row_is_model_stop_and_send(page: Page, portal: Portal, upstream: Upstream) -> None:
+    log_in(page, portal)
+    expect(box(page)).not_to_be_focused()
+    upstream.play("fake", answer("a ", Gate("end"), "b"))
+    ask(page, "On the way")
+    expect(content(answers(page).first)).to_have_text("a")
+    row = [page.locator("select[name=model]"), stop(page), send(page)]
+    places = [one.bounding_box() for one in row]
+    edges = [(place["x"], place["x"] + place["width"]) for place in places if place]
+    assert edges == sorted(edges)
+    assert len(edges) == 3
+    assert edges[0][0] >= 0
+    assert edges[-1][1] <= 360
+    assert all(place["height"] >= 40 for place in places if place)
+    expect(page.locator(".composer__hint")).to_be_hidden()
+    assert box(page).evaluate("element => getComputedStyle(element).fontSize") == "16px"
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    upstream.open("end")
+    in_state(answers(page).first, "completed")
+
+
+def test_on_a_phone_the_sheet_fits_and_its_targets_are_large(page: Page, portal: Portal) -> None:
+    log_in(page, portal)
+    open_panel(page)
+    expect(panel(page)).to_be_focused()  # and no keyboard covers it
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    sheet = panel(page).bounding_box()
+    assert sheet
+    assert (sheet["x"], sheet["width"]) == (0, 360)
+    for one in panel(page).locator("button, input, textarea").all():
+        size = one.bounding_box()
+        assert size
+        assert size["height"] >= 40
+        assert one.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") >= 16 or "Close" in (
+            one.get_attribute("aria-label") or ""
+        )
+
+
 def test_with_less_motion_nothing_moves(page: Page, portal: Portal, upstream: Upstream) -> None:
     page.emulate_media(reduced_motion="reduce")
     log_in(page, portal)
     upstream.play("fake", answer("Quiet ", Gate("rest"), "text"))
-    page.locator("textarea[name=prompt]").fill("Without motion")
-    page.locator("[data-action=send]").tap()
+    box(page).fill("Without motion")
+    send(page).tap()
     expect(content(answers(page).first)).to_have_text("Quiet")
     moving = page.evaluate(
         "document.getAnimations().filter((one) => one.effect.getComputedTiming().duration > 0).length"

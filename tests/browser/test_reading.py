@@ -1,20 +1,17 @@
-"""Reading: the place one reads at, what is read out, copying, the receipt while it is printed, the keys."""
+"""Reading an answer: what is copied, what is read out, the receipt while it is printed, the keys."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
+from tests.browser.test_walk import answers, ask, box, content, in_state, log_in
 from tests.portal import Portal
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 
-LINES = [f"Line {number} of a long answer.\n\n" for number in range(60)]
-MORE = [f"Line {number} that came later.\n\n" for number in range(20)]
 CODE = "Before.\n\n```python\nprint('a')\n\nprint('b')\n```\n\n"
 
 # What the live region was given to read, in its order.
@@ -25,173 +22,6 @@ KEEP_WHAT_IS_SAID = """() => {
 }"""
 HEADERS = {"Content-Type": "text/event-stream", "x-request-id": "req-7"}
 REFUSE_THE_CLIPBOARD = "Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })"
-
-
-def pill(page: Page) -> Locator:
-    return page.get_by_role("button", name="New text")
-
-
-def composer(page: Page) -> Locator:
-    return page.locator("textarea[name=prompt]")
-
-
-def left(page: Page) -> float:
-    """So many pixels stand below what is in sight."""
-    found: float = page.evaluate("document.documentElement.scrollHeight - innerHeight - scrollY")
-    return found
-
-
-def scrolled_to(page: Page) -> float:
-    found: float = page.evaluate("scrollY")
-    return found
-
-
-def at_the_end(page: Page) -> None:
-    page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY <= 1")
-
-
-def begin_long_answer(page: Page, portal: Portal, upstream: Upstream, *rest: str | Gate) -> Locator:
-    """An answer of several screens that waits at the gate "more"; the page is at its end."""
-    upstream.play("fake", answer(*LINES, Gate("more"), *(rest or (*MORE, Gate("end"), "The end."))))
-    log_in(page, portal)
-    ask(page, "At length")
-    message = answers(page).first
-    expect(content(message)).to_contain_text("Line 59 of a long answer.")
-    at_the_end(page)
-    return message
-
-
-def more_comes(page: Page, upstream: Upstream) -> None:
-    upstream.open("more")
-    expect(content(answers(page).first)).to_contain_text("Line 19 that came later.")
-
-
-def wheel(page: Page, pixels: int) -> None:
-    page.mouse.move(640, 300)
-    move(page, lambda: page.mouse.wheel(0, pixels))
-
-
-def move(page: Page, act: Callable[[], None]) -> None:
-    """The movement goes on for a while after the act: wait for its end."""
-    page.evaluate(
-        "() => { window.ended = false; const y = scrollY;"
-        " addEventListener('scrollend', () => { window.ended ||= scrollY !== y; }); }"
-    )
-    act()
-    page.wait_for_function("() => ended")
-
-
-# The place
-
-
-def test_at_the_end_the_page_goes_along_and_says_nothing(page: Page, portal: Portal, upstream: Upstream) -> None:
-    begin_long_answer(page, portal, upstream)
-    more_comes(page, upstream)
-    at_the_end(page)
-    expect(pill(page)).to_be_hidden()
-
-
-def test_one_small_movement_upwards_lets_go_and_new_text_is_announced_by_a_button(
-    page: Page, portal: Portal, upstream: Upstream
-) -> None:
-    message = begin_long_answer(page, portal, upstream)
-    wheel(page, -20)
-    page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY > 1")
-    before = scrolled_to(page)
-    dock = page.locator(".dock").bounding_box()
-    expect(pill(page)).to_be_hidden()
-    more_comes(page, upstream)
-    expect(pill(page)).to_be_visible()
-    assert scrolled_to(page) == before
-    assert page.locator(".dock").bounding_box() == dock, "the button shifts nothing"
-    pill(page).click()
-    assert left(page) <= 1
-    expect(pill(page)).to_be_hidden()
-    upstream.open("end")
-    in_state(message, "completed")
-    at_the_end(page)
-    expect(pill(page)).to_be_hidden()
-
-
-def test_the_button_stays_until_the_end_is_reached(page: Page, portal: Portal, upstream: Upstream) -> None:
-    message = begin_long_answer(page, portal, upstream)
-    wheel(page, -300)
-    page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY > 200")
-    more_comes(page, upstream)
-    expect(pill(page)).to_be_visible()
-    wheel(page, 100)
-    wheel(page, -50)
-    expect(pill(page)).to_be_visible()
-    wheel(page, 5_000)
-    expect(pill(page)).to_be_hidden()
-    upstream.open("end")
-    in_state(message, "completed")
-    at_the_end(page)
-
-
-def test_a_key_lets_go_and_the_button_is_reached_by_keys(page: Page, portal: Portal, upstream: Upstream) -> None:
-    begin_long_answer(page, portal, upstream)
-    composer(page).evaluate("box => box.blur()")
-    move(page, lambda: page.keyboard.press("PageUp"))
-    page.wait_for_function("() => document.documentElement.scrollHeight - innerHeight - scrollY > 48")
-    more_comes(page, upstream)
-    expect(pill(page)).to_be_visible()
-    composer(page).focus()
-    page.keyboard.press("Shift+Tab")
-    expect(pill(page)).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(pill(page)).to_be_hidden()
-    assert left(page) <= 1
-    page.keyboard.press("Tab")
-    expect(composer(page)).to_be_focused()
-
-
-@pytest.mark.parametrize("jump", ["scrollTo(0, 0)", "document.querySelector('[data-role=user]').scrollIntoView()"])
-def test_a_jump_is_not_taken_back(page: Page, portal: Portal, upstream: Upstream, jump: str) -> None:
-    begin_long_answer(page, portal, upstream)
-    page.evaluate(jump)
-    before = scrolled_to(page)
-    more_comes(page, upstream)
-    expect(pill(page)).to_be_visible()
-    assert scrolled_to(page) == before
-
-
-@pytest.mark.parametrize(
-    "hold",
-    [
-        "element => getSelection().selectAllChildren(element)",
-        "element => { element.tabIndex = 0; element.focus(); }",
-    ],
-)
-def test_who_selects_or_stands_in_the_text_is_not_moved(
-    page: Page, portal: Portal, upstream: Upstream, hold: str
-) -> None:
-    code = "```\nx\n```\n\nA last paragraph.\n\n"
-    message = begin_long_answer(page, portal, upstream, code, Gate("held"), *MORE, "The end.")
-    upstream.open("more")
-    expect(content(message)).to_contain_text("A last paragraph.")
-    expect(content(message).locator("p", has_text="Line 59")).to_be_in_viewport()
-    content(message).locator("p", has_text="Line 59").evaluate(hold)
-    before = scrolled_to(page)
-    upstream.open("held")
-    in_state(message, "completed")
-    expect(pill(page)).to_be_visible()
-    assert scrolled_to(page) == before
-
-
-def test_a_list_that_scrolls_by_itself_does_not_let_go(page: Page, portal: Portal, upstream: Upstream) -> None:
-    begin_long_answer(page, portal, upstream)
-    composer(page).fill("\n".join(str(number) for number in range(60)))
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    composer(page).evaluate("box => { box.scrollTop = box.scrollHeight; }")
-    composer(page).hover()
-    page.mouse.wheel(0, -40)
-    page.wait_for_function(
-        "box => box.scrollTop + box.clientHeight < box.scrollHeight", arg=composer(page).element_handle()
-    )
-    more_comes(page, upstream)
-    at_the_end(page)
-    expect(pill(page)).to_be_hidden()
 
 
 # Copying
@@ -225,7 +55,7 @@ def test_a_finished_block_of_code_is_copied(
     after = content(message).locator(".code__head").nth(1).bounding_box()
     assert height and after and height["height"] == after["height"]
 
-    composer(page).focus()
+    box(page).focus()
     buttons.first.click()
     worked = way != "neither"
     expect(buttons.first).to_have_text("Copied" if worked else "Not copied")
@@ -256,10 +86,10 @@ def test_the_source_of_an_answer_is_copied(
 
 
 def pasted(page: Page) -> str:
-    composer(page).focus()
+    box(page).focus()
     page.keyboard.press("Control+V")
-    text = composer(page).input_value()
-    composer(page).fill("")
+    text = box(page).input_value()
+    box(page).fill("")
     return text
 
 
@@ -405,7 +235,7 @@ def test_the_list_of_keys_opens_and_gives_the_focus_back(page: Page, portal: Por
     log_in(page, portal)
     dialog = page.get_by_role("dialog", name="Keys")
     page.keyboard.type("Why?")
-    expect(composer(page)).to_have_value("Why?")
+    expect(box(page)).to_have_value("Why?")
     expect(dialog).to_be_hidden()
     link = page.get_by_role("link", name="New conversation").first
     link.focus()
@@ -426,7 +256,7 @@ def test_the_list_of_keys_opens_and_gives_the_focus_back(page: Page, portal: Por
         expect(dialog).to_be_hidden()
         expect(hint).to_be_focused()
     page.keyboard.press("Shift+Escape")
-    expect(composer(page)).to_be_focused()
+    expect(box(page)).to_be_focused()
 
 
 def test_the_focus_goes_through_the_page_as_one_reads_it(page: Page, portal: Portal, upstream: Upstream) -> None:

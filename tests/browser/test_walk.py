@@ -20,12 +20,17 @@ def log_in(page: Page, portal: Portal) -> None:
     page.locator("input[autocomplete=username]").fill(portal.admin_user)
     page.locator("input[type=password]").fill(portal.admin_password)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("textarea[name=prompt]")).to_be_focused()
+    expect(box(page)).to_be_focused()
+
+
+def box(page: Page) -> Locator:
+    """Where one writes."""
+    return page.locator("textarea[name=prompt]")
 
 
 def ask(page: Page, prompt: str, model: str = "fake") -> None:
     page.locator("select[name=model]").select_option(label=model)
-    page.locator("textarea[name=prompt]").fill(prompt)
+    box(page).fill(prompt)
     page.locator("button[data-action=send]").click()
 
 
@@ -73,8 +78,8 @@ def test_the_walk(page: Page, portal: Portal, upstream: Upstream) -> None:
 
     # Reload in mid-answer: it goes on, every character once. The finished one looks as before.
     upstream.play("fake", answer("one ", "two ", Gate("reloaded"), "three"))
-    page.locator("textarea[name=prompt]").press_sequentially("Count.")
-    page.locator("textarea[name=prompt]").press("Enter")
+    box(page).press_sequentially("Count.")
+    box(page).press("Enter")
     second = answers(page).nth(1)
     expect(content(second)).to_have_text("one two")
     page.reload()
@@ -183,7 +188,7 @@ def test_a_session_that_ends_loses_nothing_that_was_written(page: Page, portal: 
     ask(page, "Something")
     in_state(answers(page).first, "completed")
     address = page.url
-    page.locator("textarea[name=prompt]").fill("A thought that is not finished")
+    box(page).fill("A thought that is not finished")
     other = page.context.new_page()
     other.goto(f"{portal.url}/chat/")
     other.locator("summary", has_text=portal.admin_user).click()
@@ -203,18 +208,17 @@ def test_a_session_that_ends_loses_nothing_that_was_written(page: Page, portal: 
 
 def test_what_is_not_taken_comes_back_with_the_reason(page: Page, portal: Portal, upstream: Upstream) -> None:
     log_in(page, portal)
-    box = page.locator("textarea[name=prompt]")
-    box.fill("x" * (256 * 1024 + 1))
+    box(page).fill("x" * (256 * 1024 + 1))
     page.locator("[data-action=send]").click()
     expect(page.get_by_role("alert")).to_have_text("This text has 257 KiB; at most 256 KiB can be sent at once.")
-    box.fill("For a model that has gone")
+    box(page).fill("For a model that has gone")
     page.locator("select[name=model] option").first.evaluate("option => { option.value = '999999'; }")
     page.locator("[data-action=send]").click()
     expect(page.get_by_role("alert")).to_have_text("This model isn't available any more. Choose another.")
-    expect(box).to_have_value("For a model that has gone")
+    expect(box(page)).to_have_value("For a model that has gone")
     expect(page.locator("[data-message-id]")).to_have_count(0)
     page.reload()
-    expect(box).to_have_value("For a model that has gone")
+    expect(box(page)).to_have_value("For a model that has gone")
 
 
 def test_answers_in_two_conversations_run_at_once(page: Page, portal: Portal, upstream: Upstream) -> None:
@@ -224,7 +228,7 @@ def test_answers_in_two_conversations_run_at_once(page: Page, portal: Portal, up
     expect(content(answers(page).first)).to_have_text("first")
     one = page.url
     page.get_by_role("link", name="New conversation").click()
-    expect(page.locator("textarea[name=prompt]")).to_be_focused()
+    expect(box(page)).to_be_focused()
     ask(page, "Two")
     expect(content(answers(page).first)).to_have_text("second")
     upstream.open("one")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import socket as sockets
 import uuid
 
@@ -12,7 +11,7 @@ import websockets
 
 from tests.portal import Portal, Socket
 from tests.upstream import Upstream
-from tests.upstream.script import Gate, Pause, answer, chunk, stream
+from tests.upstream.script import Gate, Pause, answer
 
 
 @pytest.mark.parametrize(
@@ -250,40 +249,6 @@ def rss(portal: Portal) -> int:
     assert portal.process
     with open(f"/proc/{portal.process.pid}/status") as status:
         return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) // 1024
-
-
-async def test_a_browser_that_never_reads_costs_no_memory_and_disturbs_nobody(new_portal, upstream: Upstream, capsys):
-    text = "x" * 4000
-    steps = [step for _ in range(450) for step in (text, Pause(0.002))]
-    upstream.play("fake", stream(*steps, chunk(finish="stop"), b"data: [DONE]\n\n"))
-    portal: Portal = new_portal()
-    client = await asyncio.to_thread(portal.login)
-    reader = await portal.connect(client)
-    warm = await reader.ask("warm up")
-    assert warm["state"] == "completed"
-    before = rss(portal)
-    accepted = await reader.prompt("measured")
-    deaf = []
-    for _ in range(15):
-        connection = await websockets.connect(
-            f"ws://127.0.0.1:{portal.port}/ws/chat/",
-            additional_headers={"Cookie": "; ".join(f"{c.name}={c.value}" for c in client.cookies.jar)},
-            origin=portal.url,  # type: ignore[arg-type]
-            max_queue=1,
-            ping_interval=None,
-        )
-        connection.transport.pause_reading()
-        await connection.send(json.dumps({"type": "follow", "generation": accepted["generation"], "after": 0}))
-        deaf.append(Socket(connection))
-    finished = await reader.next("finished", generation=accepted["generation"], seconds=30)
-    after = rss(portal)
-    assert finished["length"] == len(text) * 450
-    assert reader.texts[accepted["generation"]].text == text * 450
-    for one in deaf:
-        one.connection.transport.abort()
-    with capsys.disabled():
-        print(f"\n    15 deaf browsers on an answer of 1.8 MB: RSS {before} → {after} MB")
-    assert after - before < 40
 
 
 async def test_a_browser_that_never_reads_cannot_fill_the_memory_by_following_again(
