@@ -27,14 +27,17 @@ class LoginForm(AuthenticationForm):
     """Name and password. An unknown name, a wrong password and an inactive user read the same."""
 
     error_messages = {
-        "invalid_login": _("Name and password don't match. Capital letters count."),
-        "inactive": _("Name and password don't match. Capital letters count."),
+        "invalid_login": _("Name and password don’t match. Capital letters count."),
+        "inactive": _("Name and password don’t match. Capital letters count."),
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].label = _("Name")
         self.fields["username"].widget.attrs["spellcheck"] = "false"
+        if self.data.get("username"):  # the name is kept, the password is not
+            del self.fields["username"].widget.attrs["autofocus"]
+            self.fields["password"].widget.attrs["autofocus"] = True
         _dress(self)
 
     @property
@@ -44,10 +47,15 @@ class LoginForm(AuthenticationForm):
 
 
 class ChangePasswordForm(PasswordChangeForm):
-    """The old password and twice the new one."""
+    """The old password and twice the new one. The hint says what AUTH_PASSWORD_VALIDATORS check."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["new_password1"].help_text = _(
+            "At least 8 characters; not only digits, not a common password, not close to your name."
+        )
+        self.fields["new_password2"].label = _("New password again")
+        self.fields["new_password2"].help_text = ""
         _dress(self)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 SECTIONS = [
@@ -36,9 +35,16 @@ def sections(request: HttpRequest, app_label: str | None = None) -> list[dict[st
     return [section for section in found if section["models"]]
 
 
+def each_context(request: HttpRequest) -> dict[str, Any]:
+    """What every page of the admin knows, and the version."""
+    return {**admin.AdminSite.each_context(admin.site, request), "version": settings.VERSION}
+
+
 def set_up() -> None:
     """Give Django's own site the portal's words and order."""
     admin.site.site_title = _("chatsite administration")
-    admin.site.site_header = format_lazy("{} · {}", _("chatsite administration"), settings.VERSION)
+    admin.site.site_header = _("chatsite administration")
     admin.site.index_title = _("Administration")
-    admin.site.get_app_list = sections  # type: ignore[method-assign]  # a site of our own would be named in INSTALLED_APPS
+    # A site of our own would be named in INSTALLED_APPS.
+    admin.site.get_app_list = sections  # type: ignore[method-assign]
+    admin.site.each_context = each_context  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat.environment_models import ENVIRONMENT
 from chat.models import LanguageModel, Provider
 from chat.providers import KINDS
 
@@ -111,8 +112,14 @@ class ProviderAdmin(admin.ModelAdmin):
             key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
         extras = ["usage_mode", "max_tokens_field", "extra_headers", "extra_query", "extra_body"]
+        first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
+        if obj and obj.name == ENVIRONMENT:
+            first["description"] = _(
+                "The address, the key and the models of this provider come from the environment at every start; "
+                "what is changed in them here lasts until then."
+            )
         return [
-            (None, {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}),
+            (None, first),
             (_("Limits"), {"fields": [*limits, "max_retries", "max_parallel"], "classes": ["collapse"]}),
             (_("Dialect"), {"fields": extras, "classes": ["collapse"]}),
         ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -14,6 +15,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     A row goes only with what it belongs to: a person who is deleted takes the conversations along, with the usual
     permissions; the usage records stay.
     """
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Named after what it lists: there is nothing to select."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
+from django.db.models import CharField, Value
+from django.db.models.functions import Concat
 from django.http import HttpRequest
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -28,22 +33,22 @@ class UsageList(ChangeList):
     def totals(self) -> UsageTotals:
         return totals_of(self.queryset)
 
-    def figures(self) -> list[tuple[str, str, str, str]]:
-        """The totals to be read: name, label, value, unit."""
+    def figures(self) -> list[tuple[str, str, str, str, str]]:
+        """The totals to be read: name, label, value, unit, note; what is unknown has no unit."""
         totals = self.totals
         requests = ngettext("of tokens, %s request", "of tokens, %s requests", totals.counted_requests)
+        note = requests % _shown(totals.counted_requests)
+        figures: list[tuple[str, str, int | Decimal | None, str, str]] = [
+            ("requests", gettext("Requests"), totals.requests, "", ""),
+            ("prompt_tokens", gettext("Prompt tokens"), totals.prompt_tokens, "", ""),
+            ("completion_tokens", gettext("Completion tokens"), totals.completion_tokens, "", ""),
+            ("total_tokens", gettext("Total tokens"), totals.total_tokens, "", ""),
+            ("counted", gettext("Counted by us"), totals.counted_percent, "%", note),
+            ("median_ttft_ms", gettext("First token, median"), totals.median_ttft_ms, "ms", ""),
+        ]
         return [
-            ("requests", gettext("Requests"), _shown(totals.requests), ""),
-            ("prompt_tokens", gettext("Prompt tokens"), _shown(totals.prompt_tokens), ""),
-            ("completion_tokens", gettext("Completion tokens"), _shown(totals.completion_tokens), ""),
-            ("total_tokens", gettext("Total tokens"), _shown(totals.total_tokens), ""),
-            (
-                "counted",
-                gettext("Counted by us"),
-                _shown(totals.counted_percent, "%"),
-                requests % _shown(totals.counted_requests),
-            ),
-            ("median_ttft_ms", gettext("Median time to first token"), _shown(totals.median_ttft_ms, "ms"), ""),
+            (name, label, _shown(value), "" if value is None else unit, note)
+            for name, label, value, unit, note in figures
         ]
 
 
@@ -52,26 +57,23 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     """One request, with the figures its receipt shows."""
 
     list_display = [
-        "created_at",
-        "user_name",
-        "provider_name",
-        "model_name",
+        "opened",
+        "person",
+        "provider_and_model",
         "state",
-        "prompt_tokens",
-        "completion_tokens",
+        "tokens_in",
+        "tokens_out",
         "usage_source",
-        "ttft_ms",
-        "duration_ms",
-        "tokens_per_second",
+        "first_token",
+        "duration",
+        "speed",
     ]
     list_select_related = False  # the links need the ids only
     list_filter = ["state", "usage_source", "provider_name", "model_name", "user", "source"]
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     search_fields = ["user_name", "provider_name", "model_name", "upstream_request_id", "generation__id"]
-
-    class Media:
-        css = {"all": ["chat/css/admin.css"]}
+    search_help_text = _("Name of a person, provider or model, the provider’s id of a request, or a generation’s id")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UsageList
@@ -79,16 +81,51 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         columns: list[Any] = list(self.list_display)
         if may_see(request, User):
-            columns[columns.index("user_name")] = "user_link"
+            columns[columns.index("person")] = "user_link"
         return [*columns, "generation_link"] if may_see(request, Generation) else columns
 
     def get_fields(self, request: HttpRequest, obj: UsageRecord | None = None) -> Any:
         columns = [field.name for field in UsageRecord._meta.fields if field.name != "id"]
         return [*without_closed_doors(request, UsageRecord, columns), "tokens_per_second"]
 
-    @admin.display(description=_("user name"), ordering="user_name")
+    @admin.display(description=_("time"), ordering="created_at")
+    def opened(self, usage: UsageRecord) -> str:
+        return _moment(usage.created_at)
+
+    @admin.display(description=_("person"), ordering="user_name")
+    def person(self, usage: UsageRecord) -> str:
+        return usage.user_name
+
+    @admin.display(description=_("person"), ordering="user_name")
     def user_link(self, usage: UsageRecord) -> str:
         return link(User, usage.user_id, usage.user_name)
+
+    @admin.display(
+        description=_("provider / model"),
+        ordering=Concat("provider_name", Value(" / "), "model_name", output_field=CharField()),
+    )
+    def provider_and_model(self, usage: UsageRecord) -> str:
+        return f"{usage.provider_name} / {usage.model_name}"
+
+    @admin.display(description=_("tokens in"), ordering="prompt_tokens")
+    def tokens_in(self, usage: UsageRecord) -> str:
+        return _shown(usage.prompt_tokens)
+
+    @admin.display(description=_("tokens out"), ordering="completion_tokens")
+    def tokens_out(self, usage: UsageRecord) -> str:
+        return _shown(usage.completion_tokens)
+
+    @admin.display(description=_("first token"), ordering="ttft_ms")
+    def first_token(self, usage: UsageRecord) -> str:
+        return _shown(usage.ttft_ms, "ms")
+
+    @admin.display(description=_("duration"), ordering="duration_ms")
+    def duration(self, usage: UsageRecord) -> str:
+        return _shown(usage.duration_ms, "ms")
+
+    @admin.display(description=_("tokens/s"))
+    def speed(self, usage: UsageRecord) -> str:
+        return self.tokens_per_second(usage) or "–"
 
     @admin.display(description=_("generation"))
     def generation_link(self, usage: UsageRecord) -> str:
@@ -98,6 +135,15 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     def tokens_per_second(self, usage: UsageRecord) -> str:
         speed = speeds(usage.writing_ms, usage.deltas, usage.completion_tokens, usage.characters).tokens_per_second
         return "" if speed is None else str(speed)
+
+
+def _moment(moment: datetime) -> str:
+    """Short, in the portal's time; in full for whoever points at it."""
+    local = timezone.localtime(moment)
+    full = date_format(local, "j F Y H:i:s T")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', local.isoformat(), full, date_format(local, "j M H:i:s")
+    )
 
 
 def _shown(value: int | Decimal | None, unit: str = "") -> str:

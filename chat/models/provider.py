@@ -40,7 +40,7 @@ class Provider(models.Model):
         """How requests are authenticated."""
 
         BEARER = "bearer", _("Bearer (API key)")
-        NONE = "none", _("none")
+        NONE = "none", _("None")
 
     class UsageMode(TextChoices):
         """Whether token usage is asked for while streaming (`stream_options`)."""
@@ -57,7 +57,7 @@ class Provider(models.Model):
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
     asks_usage = models.BooleanField(_("usage may be asked for"), default=True, editable=False)
     max_tokens_field = models.CharField(
-        _("field for the answer's limit"),
+        _("field for the answer’s limit"),
         max_length=30,
         default="max_tokens",
         choices=[("max_tokens", "max_tokens"), ("max_completion_tokens", "max_completion_tokens")],
@@ -174,10 +174,13 @@ class LanguageModel(models.Model):
     name = models.CharField(_("name"), max_length=200, help_text=_("As the provider calls it."))
     label = models.CharField(_("label"), max_length=200, blank=True, help_text=_("As people see it."))
     context_window = models.PositiveIntegerField(
-        _("context window (tokens)"), null=True, blank=True, help_text=_("Empty = unknown: nothing is left out.")
+        _("context window"), null=True, blank=True, help_text=_("In tokens. Empty = unknown: nothing is left out.")
     )
     encoding = models.CharField(
-        _("encoding"), max_length=40, blank=True, help_text=_("tiktoken's name; empty = by the model's name.")
+        _("encoding"),
+        max_length=40,
+        blank=True,
+        help_text=_("Name of a tiktoken encoding. Empty = chosen by the model’s name."),
     )
     system_prompt = models.TextField(_("system prompt"), blank=True)
     default_options = models.JSONField(_("default options"), default=dict, blank=True)
@@ -202,7 +205,7 @@ class LanguageModel(models.Model):
             raise ValidationError({"default_options": _("A JSON object is needed, for example {}.")})
         for name, value in self.default_options.items():
             if name in OPTIONS and value is not None and not OPTIONS[name](value):
-                reason = _("The value of %(name)s can't be used.") % {"name": name}
+                reason = _("The value of %(name)s can’t be used.") % {"name": name}
                 raise ValidationError({"default_options": reason})
         if self.encoding and self.encoding not in ENCODINGS:
             known = _("Use one of these, or leave it empty: %(names)s.") % {"names": ", ".join(ENCODINGS)}

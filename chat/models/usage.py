@@ -80,7 +80,7 @@ class UsageRecord(models.Model):
     total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
-    usage_source = models.CharField(_("counted by"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
+    usage_source = models.CharField(_("token count"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
     writing_ms = models.DecimalField(
@@ -97,7 +97,7 @@ class UsageRecord(models.Model):
     finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)  # noqa: DJ001  null = none came, '' never
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     upstream_request_id = models.CharField(_("upstream request id"), max_length=200, blank=True)
-    source = models.CharField(_("source"), max_length=10, choices=Origin.choices, default=Origin.CHAT)
+    source = models.CharField(_("asked through"), max_length=10, choices=Origin.choices, default=Origin.CHAT)
     created_at = models.DateTimeField(_("opened"), default=timezone.now, db_index=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 

@@ -27,7 +27,8 @@ def test_the_sections_stand_in_the_order_of_need(browse):
 def test_every_page_says_whose_admin_it_is_and_which_version(browse, rows):
     for page in ("/admin/", "/admin/chat/usagerecord/", "/admin/auth/user/add/"):
         text = browse.get(page).content.decode()
-        assert f"chatsite administration · {settings.VERSION}" in text
+        assert ">chatsite administration</a>" in text
+        assert f'<span class="version">{settings.VERSION}</span>' in text
         assert "| chatsite administration</title>" in text
 
 
@@ -42,6 +43,40 @@ def test_who_may_see_usage_only_sees_that_section_only(client, rows):
 def test_the_page_of_one_application_stays(browse):
     for label in ("auth", "chat"):
         assert browse.get(f"/admin/{label}/").status_code == 200
+
+
+def test_strangers_are_told_no_version(client, db):
+    page = client.get("/admin/login/", follow=True).content.decode()
+    assert settings.VERSION not in page
+
+
+@pytest.mark.parametrize(
+    ("address", "way"),
+    [
+        ("/admin/chat/usagerecord/", ["Home", "Usage records"]),
+        ("/admin/chat/provider/add/", ["Home", "Providers", "Add"]),
+        ("/admin/chat/provider/{}/change/", ["Home", "Providers", "upstream"]),
+        ("/admin/chat/provider/{}/history/", ["Home", "Providers", "upstream", "History"]),
+        ("/admin/chat/provider/{}/delete/", ["Home", "Providers", "upstream", "Delete"]),
+    ],
+)
+def test_the_way_back_leads_over_no_page_of_an_application(browse, provider, address, way):
+    page = browse.get(address.format(provider.pk)).content.decode()
+    crumbs = re.search(r'<div class="breadcrumbs">(.*?)</div>', page, re.S)
+    assert crumbs
+    assert " ".join(re.sub("<.*?>", "", crumbs[1]).split()) == " › ".join(way)
+
+
+@pytest.mark.parametrize("name", ["usagerecord", "generation", "conversation", "message", "segment", "selfcheck"])
+def test_a_list_that_can_only_be_read_is_called_what_it_lists(browse, name):
+    page = browse.get(f"/admin/chat/{name}/").content.decode()
+    assert "Select" not in page.partition("<main")[0] and "to view" not in page
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/chat/provider/add/", "/admin/auth/user/"])
+def test_our_stylesheet_is_the_last_of_every_page(browse, address):
+    sheets = re.findall(r'<link rel="stylesheet" href="([^"]*)"', browse.get(address).content.decode())
+    assert re.search(r"chat/css/admin(\.\w+)?\.css$", sheets[-1])
 
 
 @pytest.mark.parametrize(

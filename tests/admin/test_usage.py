@@ -29,7 +29,8 @@ def record(user_name="owner", state="completed", source="reported", tokens=(100,
 def totals(browse, query=""):
     page = browse.get(f"{LIST}?{query}")
     assert page.status_code == 200
-    return dict(re.findall(r'data-total="(\w+)">([^<]*)<', page.content.decode()))
+    figures = r'data-total="(\w+)">([^<]*)</span>(?:\s*<span class="totals__unit">([^<]*)</span>)?'
+    return {name: f"{value} {unit}".rstrip() for name, value, unit in re.findall(figures, page.content.decode())}
 
 
 @pytest.fixture
@@ -132,6 +133,49 @@ def test_the_title_of_a_conversation_needs_the_permission_for_conversations(clie
     page = client.get(f"/admin/chat/generation/{rows['generation'].pk}/change/").content.decode()
     assert "About rivers" not in page and "/admin/chat/conversation/" not in page
     assert "/admin/chat/message/" not in page and "/admin/chat/usagerecord/" not in page
+
+
+HEADS = ["opened", "user_link", "provider_and_model", "state", "tokens_in", "tokens_out", "usage_source",
+         "first_token", "duration", "speed", "generation_link"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        ("opened", "beta"),
+        ("user_link", "alpha"),
+        ("provider_and_model", "beta"),
+        ("state", "alpha"),
+        ("tokens_in", "beta"),
+        ("tokens_out", "alpha"),
+        ("usage_source", "alpha"),
+        ("first_token", "beta"),
+        ("duration", "beta"),
+    ],
+)
+def test_the_list_is_sorted_by_what_its_columns_show(browse, head, first):
+    record("alpha", tokens=(1000, 9), ttft_ms=100, duration_ms=1000, provider_name="b", model_name="a",
+           created_at=datetime(2026, 3, 14, tzinfo=UTC), source="counted")  # fmt: skip
+    record("beta", tokens=(9, 1000), ttft_ms=90, duration_ms=900, provider_name="a", model_name="z", state="failed",
+           created_at=datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+    heads = re.findall(r'<th scope="col" class="[^"]*column-(\w+)', browse.get(LIST).content.decode())
+    assert heads == HEADS
+    for sign in ("", "-"):
+        page = browse.get(f"{LIST}?o={sign}{heads.index(head)}").content.decode()  # no boxes to tick, so from 0
+        names = re.findall(r'<td class="field-user_link">(.*?)</td>', page)
+        assert sorted(names) == ["alpha", "beta"] and names[-1 if sign else 0] == first
+
+
+def test_every_number_has_its_unit_and_an_unknown_one_is_no_zero(browse):
+    record(tokens=(1204, 31), ttft_ms=405, duration_ms=19213, created_at=datetime(2026, 11, 22, 7, 54, 3, tzinfo=UTC))
+    record(tokens=(None, None), created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    page = browse.get(LIST).content.decode()
+    cells = {name: re.findall(rf'class="field-{name}">(?:<a[^>]*>)?(.*?)(?:</a>)?</t[dh]>', page) for name in HEADS}
+    assert cells["tokens_in"] == ["1,204", "–"] and cells["tokens_out"] == ["31", "–"]
+    assert cells["first_token"] == ["405 ms", "–"] and cells["duration"] == ["19,213 ms", "–"]
+    assert cells["provider_and_model"][0] == "upstream / gpt-4o-mini"
+    assert ">22 Nov 07:54:03</time>" in cells["opened"][0]
+    assert 'title="22 November 2026 07:54:03 UTC"' in cells["opened"][0]
 
 
 def test_the_newest_record_stands_first(browse, ledger):

@@ -27,8 +27,10 @@ def stop(page: Page) -> Locator:
 def test_prompts_queue_while_an_answer_runs(page: Page, portal: Portal, upstream: Upstream) -> None:
     log_in(page, portal)
     expect(send(page)).to_have_accessible_name("Send")
+    expect(box(page)).to_have_attribute("placeholder", "Write a message")
     upstream.play("fake", answer("one ", Gate("first"), "done"), answer("two ", "done"))
     ask(page, "One")
+    expect(box(page)).to_have_attribute("placeholder", "Write the next message")
     expect(content(answers(page).first)).to_have_text("one")
     expect(send(page)).to_have_accessible_name("Queue")
     expect(send(page)).to_have_text("Queue")

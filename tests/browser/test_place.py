@@ -221,3 +221,17 @@ def test_a_column_that_opens_leaves_the_end_in_sight(page: Page, portal: Portal,
     upstream.open("end")
     in_state(answers(page).first, "completed")
     at_the_end(page)
+
+
+def test_a_receipt_that_is_unfolded_stands_above_the_composer(page: Page, portal: Portal, upstream: Upstream) -> None:
+    message = begin_long_answer(page, portal, upstream)
+    upstream.open("more")
+    upstream.open("end")
+    in_state(message, "completed")
+    receipt = message.locator("[data-part=receipt]")
+    press(page, receipt.locator("summary"))
+    expect(receipt.locator("[data-fact=deltas]")).to_be_visible()
+    page.wait_for_function(
+        "() => document.querySelector('[data-part=receipt]').getBoundingClientRect().bottom"
+        " <= document.querySelector('.dock').getBoundingClientRect().top"
+    )

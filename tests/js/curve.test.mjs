@@ -35,3 +35,7 @@ test("nothing is drawn of nothing, nor of what can't be read", () => {
     assert.equal(Curve.from(written).isEmpty, true, written);
   }
 });
+
+test("a stored curve begins with the waiting and goes on to the end", () => {
+  assert.equal(String(Curve.from("500,50 1000,100", 2000)), "0.0,15.0 14.0,8.0 28.0,1.0 56.0,1.0");
+});

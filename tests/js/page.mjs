@@ -123,6 +123,10 @@ export class FakeComposer extends EventTarget {
     this.isBlocked = isBlocked;
   }
 
+  goOn() {
+    this.isAsNext = true;
+  }
+
   giveBack(prompt, reason) {
     this.calls.push(["giveBack", prompt, reason]);
   }

@@ -44,9 +44,16 @@ def test_anything_wrong_shows_the_same_form_with_one_error(client, owner, fields
     page = answer.content.decode()
     assert answer.status_code == 200
     assert page.count('role="alert"') == 1
-    assert "Name and password don&#x27;t match." in page
+    assert "Name and password don’t match." in page
     assert len(re.findall(r'<input[^>]*type="password"', page)) == 1
     assert "the right password" not in page
+
+
+@pytest.mark.parametrize(("name", "field"), [("owner", "password"), ("", "username")])
+def test_after_a_failure_the_first_empty_field_has_the_focus(client, owner, name, field):
+    page = client.post(LOGIN, {"username": name, "password": "wrong"}).content.decode()
+    focused = re.findall(r"<input[^>]*autofocus[^>]*>", page)
+    assert len(focused) == 1 and f'name="{field}"' in focused[0]
 
 
 def test_an_account_that_is_switched_off_reads_the_same(client, owner):
@@ -54,7 +61,7 @@ def test_an_account_that_is_switched_off_reads_the_same(client, owner):
     owner.save()
     answer = log_in(client)
     assert answer.status_code == 200
-    assert "Name and password don&#x27;t match." in answer.content.decode()
+    assert "Name and password don’t match." in answer.content.decode()
 
 
 def test_logging_out_takes_a_post(browse):
@@ -74,3 +81,22 @@ def test_a_password_is_changed_only_with_the_old_one(browse, owner):
     owner.refresh_from_db()
     assert owner.check_password("quite another one 7")
     assert browse.get("/chat/").status_code == 200
+
+
+def test_the_new_password_has_one_hint_that_is_read_with_it(browse):
+    page = browse.get("/accounts/password_change/").content.decode()
+    assert page.count("field__hint") == 1
+    hint = re.search(r'<p class="field__hint" id="(\w+)">At least 8 characters;', page)
+    assert hint and f'aria-describedby="{hint[1]}"' in page
+    assert "New password again" in page
+
+
+@pytest.mark.parametrize("password", ["short 7", "9471038265", "password1", "theowner"])
+def test_what_the_hint_forbids_is_refused_with_the_reason_at_the_field(browse, owner, password):
+    fields = {"old_password": "the right password", "new_password1": password, "new_password2": password}
+    page = browse.post("/accounts/password_change/", fields).content.decode()
+    assert page.count('role="alert"') == 1
+    for described in re.findall(r'aria-describedby="([^"]*)"', page):
+        assert all(f'id="{name}"' in page for name in described.split())
+    owner.refresh_from_db()
+    assert owner.check_password("the right password")

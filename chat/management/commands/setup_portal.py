@@ -75,7 +75,8 @@ class Command(BaseCommand):
     def _collect_static(self) -> None:
         sources = [Path(storage.path(path)) for finder in get_finders() for path, storage in finder.list([])]
         sources.append(Path(settings.BASE_DIR) / "chatsite" / "static_storage.py")
-        with self._only_when_changed("static", sources) as changed:
+        storage = settings.STORAGES["staticfiles"]["BACKEND"].rpartition(".")[2]  # another one makes other files
+        with self._only_when_changed(f"static-{storage}", sources) as changed:
             if changed or not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
                 self._say("collecting static files")
                 # Other portals of this clone may be serving from there: nothing is removed.

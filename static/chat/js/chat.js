@@ -159,6 +159,7 @@ export class Chat {
   #begin() {
     this.#parts.welcome?.remove();
     this.#parts.frame.classList.remove("transcript--centred");
+    this.#composer.goOn();
   }
 
   // Where the page shows that a command is on its way; null when it doesn't.

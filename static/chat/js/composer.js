@@ -140,6 +140,11 @@ export class Composer extends EventTarget {
     return action(this.#form, name);
   }
 
+  // Something was said: from now on it is the next message that is written.
+  goOn() {
+    this.#box.placeholder = this.#box.dataset.next;
+  }
+
   // Not on phones, where the keyboard would cover the text.
   focus() {
     if (matchMedia("(hover: hover)").matches) this.#box.focus({ preventScroll: true });

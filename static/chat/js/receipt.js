@@ -34,7 +34,7 @@ export class Receipt {
     this.#summary = element.querySelector("summary");
     this.#summary.addEventListener("click", this.#fold);
     element.addEventListener("toggle", this.#show);
-    if (element.dataset.curve) this.#draw(Curve.from(element.dataset.curve));
+    if (element.dataset.curve) this.#draw(Curve.from(element.dataset.curve, Number(element.dataset.durationMs)));
   }
 
   // What goes on now. `status` is the frame, or only {phase, state}. One clock runs from the request to the end; waiting
@@ -193,13 +193,16 @@ export class Receipt {
 export class Curve {
   #points = [];
 
-  // `data-curve`: "ms,characters ms,characters…".
-  static from(written) {
+  // `data-curve`: "ms,characters ms,characters…", from the first delta to the last; the answer began before, and ended
+  // after `endMs` milliseconds.
+  static from(written, endMs = 0) {
     const curve = new Curve();
+    curve.add(0, 0);
     for (const pair of written.split(" ")) {
       const [ms, characters] = pair.split(",").map(Number);
       if (Number.isFinite(ms) && Number.isFinite(characters)) curve.add(ms, characters);
     }
+    if (endMs > 0) curve.add(endMs, curve.#points.at(-1)[1]);
     return curve;
   }
 
