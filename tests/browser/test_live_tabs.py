@@ -201,6 +201,19 @@ def test_the_title_of_a_renamed_conversation_changes_in_every_tab(
         expect(renamed.locator(".entry__title")).to_have_text("<b>A new name</b>")
 
 
+def test_a_title_that_was_changed_while_the_connection_was_away_is_there_after_it(
+    page: Page, other: Page, watch: Watch, portal: Portal, upstream: Upstream
+) -> None:
+    watch.expected = ["WebSocket", "net::ERR", "Failed to load resource"]
+    begin(page, other, portal, upstream, "The first name", answer("one"))
+    with away(page, portal):
+        details = f"/chat/{page.url.split('/')[-2]}/details/"
+        assert portal.post(portal.admin(), details, title="The second name").status_code == 200
+    for tab in (page, other):
+        expect(tab.locator("[data-part=title]")).to_have_text("The second name")
+        expect(tab).to_have_title("The second name · chatsite")
+
+
 def test_a_prompt_goes_on_from_what_stands_on_its_page_whatever_another_tab_went_on_from(
     page: Page, other: Page, portal: Portal, upstream: Upstream
 ) -> None:

@@ -49,7 +49,7 @@ function browser(context) {
       branch,
       composer,
       panel,
-      sidebar: { has: () => true, touch() {}, refresh: () => Promise.resolve(), updatedAt: () => null },
+      sidebar: { has: () => true, touch() {}, refresh: () => Promise.resolve(), updatedAt: () => null, title: () => null },
       place,
       parts: { frame: { classList: { remove() {} } }, title: {}, welcome: null },
     }).start();

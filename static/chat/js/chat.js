@@ -88,6 +88,8 @@ export class Chat {
     });
     for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
     await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation)));
+    const title = this.#sidebar.title(this.#conversation); // perhaps a new one
+    if (title !== null) this.#call(title);
     this.#refresh();
   };
 

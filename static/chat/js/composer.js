@@ -140,7 +140,7 @@ export class Composer extends EventTarget {
     return action(this.#form, name);
   }
 
-  // Something was said: from now on it is the next message that is written.
+  // After the first prompt.
   goOn() {
     this.#box.placeholder = this.#box.dataset.next;
   }

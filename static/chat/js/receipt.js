@@ -193,8 +193,7 @@ export class Receipt {
 export class Curve {
   #points = [];
 
-  // `data-curve`: "ms,characters ms,characters…", from the first delta to the last; the answer began before, and ended
-  // after `endMs` milliseconds.
+  // `data-curve`: "ms,characters ms,characters…" of the deltas; the answer ended after `endMs`.
   static from(written, endMs = 0) {
     const curve = new Curve();
     curve.add(0, 0);

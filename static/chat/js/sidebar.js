@@ -69,6 +69,10 @@ export class Sidebar {
     return this.#entries.get(id)?.updatedAt ?? null;
   }
 
+  title(id) {
+    return this.#entries.get(id)?.title ?? null;
+  }
+
   add(id, title) {
     if (!this.has(id)) {
       this.#entries.put({ id, title, pinned: false, unread: false, state: null, updatedAt: Date.now() });
