@@ -5,6 +5,7 @@ import { FakeComposer, FakeSocket, FakeTranscript } from "./page.mjs";
 import "./resolve.mjs";
 
 globalThis.history ??= { replaceState() {} };
+globalThis.location ??= { href: "" };
 
 const { Branch } = await import("chat/branch");
 const { Chat } = await import("chat/chat");

@@ -149,9 +149,10 @@ export class Branch extends EventTarget {
     this.#updatedAt = Date.parse(updatedAt);
   }
 
-  // A reload shows the same branch.
+  // A reload shows the same branch. Even the same address makes the browser lay out the page.
   #showAddress() {
-    if (this.#conversation !== null) history.replaceState(null, "", this.#address(this.#chosen));
+    const address = this.#address(this.#chosen);
+    if (this.#conversation !== null && !location.href.endsWith(address)) history.replaceState(null, "", address);
   }
 
   #address(chosen) {

@@ -157,7 +157,6 @@ export class Chat {
     this.#transcript.addPrompt(command.key, command.text);
   }
 
-  // The first words stand here.
   #begin() {
     this.#parts.welcome?.remove();
     this.#parts.frame.classList.remove("transcript--centred");

@@ -22,7 +22,6 @@ export class Composer extends EventTarget {
   #growsByItself = CSS.supports("field-sizing", "content");
   #options = new Map();
   #begun = "";
-
   #timer = null;
   #kept = "";
 

@@ -1,4 +1,4 @@
-// What nearly every module does with elements and events, in few words.
+// Elements and events, in few words.
 
 export function part(root, name) {
   return root.querySelector(`[data-part=${name}]`);

@@ -92,7 +92,7 @@ export class Following {
   }
 }
 
-// In code points, as Python counts.
+// In code points.
 export function lengthOf(text) {
   let length = 0;
   for (const _ of text) length += 1;

@@ -21,7 +21,7 @@ export async function highlight(root) {
   }
 }
 
-// A language that the import map doesn't have ends this here, and nothing is loaded.
+// A language that the import map doesn't have ends it here.
 async function colour(code, language) {
   const { default: grammar } = await import(`highlight/${language}`);
   const { default: highlighter } = await import("highlight");

@@ -110,7 +110,7 @@ export class Place {
   };
 }
 
-// Whether a movement there moves a list or a box of its own, and not the page.
+// Whether a list or a box of its own moves there.
 function scrollsItself(element) {
   for (let one = element; one !== null && one !== document.body; one = one.parentElement) {
     if (one.scrollHeight > one.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(one).overflowY)) return true;

@@ -34,8 +34,8 @@ export class Prose {
     return this.#source;
   }
 
-  // The whole text anew. What is shown stays where it goes on from that, and until there is something in its place:
-  // a page that gets short for a moment loses the reader's place.
+  // The whole text anew. What is shown stays until there is something in its place: a page that gets short for a moment
+  // loses the reader's place.
   replace(source) {
     if (source === this.#source && this.#isRendered) return;
     this.#isStale ||= !source.startsWith(this.#source);
@@ -76,10 +76,12 @@ export class Prose {
   }
 
   #schedule() {
-    this.#frame ??= requestAnimationFrame(this.#draw);
+    // After the frame: laying out and painting are two tasks, and a key finds its way between.
+    this.#frame ??= requestAnimationFrame((now) => setTimeout(this.#draw, 0, now));
   }
 
   #draw = (now) => {
+    if (this.#frame === null) return; // closed meanwhile
     this.#frame = null;
     if (now < this.#notBefore) {
       this.#schedule();

@@ -56,7 +56,7 @@ export class Receipt {
     this.#tick();
   }
 
-  // So many characters are here, and so many of reasoning. How many deltas they came in, nobody says.
+  // What is here. How many deltas it came in, nobody says.
   count(characters, reasoning = 0) {
     this.#characters = characters;
     this.#length = characters + reasoning;
