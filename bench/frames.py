@@ -53,12 +53,21 @@ STOP = "() => { record.stop(); return { frames: record.frames, tasks: record.tas
 
 RESTED = "() => new Promise((rested) => requestIdleCallback(() => setTimeout(rested, 500)))"
 
-ENDED = """() => new Promise((ended) => {
-  const last = () => [...document.querySelectorAll("[data-role=assistant]")].at(-1);
-  const look = () => { if (last().dataset.state === "completed") { observer.disconnect(); setTimeout(ended, 500); } };
-  const observer = new MutationObserver(look);
-  observer.observe(document.querySelector("[data-part=messages]"), { subtree: true, attributeFilter: ["data-state"] });
-})"""
+WAIT = """() => {
+  const answers = () => [...document.querySelectorAll("[data-role=assistant]")];
+  const before = answers().length;
+  record.ended = new Promise((ended) => {
+    const look = () => {
+      if (answers().length === before || answers().at(-1).dataset.state !== "completed") return;
+      observer.disconnect();
+      setTimeout(ended, 500);
+    };
+    const observer = new MutationObserver(look);
+    const messages = document.querySelector("[data-part=messages]");
+    observer.observe(messages, { subtree: true, attributeFilter: ["data-state"] });
+  });
+}"""
+"""For the end of an answer that isn't asked for yet: what looks for it meanwhile would be work of the page's, too."""
 
 BARE = """<!doctype html><title>Bare</title><style>body { max-width: 42rem; margin: auto; font: 16px/1.6 sans-serif }
 p { white-space: pre-wrap }</style><p></p>"""
@@ -136,7 +145,7 @@ def browser_first() -> Iterator[None]:
     """The portal, the model server and this program give way to the browser, as they would from another machine.
 
     Linux shares its processors among groups, one for each login or detached program, and a process' own niceness
-    counts only within its group (sched(7), "The autogroup feature"). The browser starts detached, in a group of its own.
+    counts only within its group (sched(7), "The autogroup feature"). The browser starts detached: a group of its own.
     """
     if not AUTOGROUP.exists():
         print("this system has no groups of processes: the browser shares the processors with the portal")
@@ -194,9 +203,9 @@ def measure_ours(
         page.locator("textarea[name=prompt]").fill("Explain all of it at length.")
 
         def stream() -> None:
-            page.locator("button[data-action=send]").click()
-            page.locator("[data-role=assistant][data-state=running]").wait_for()
-            page.evaluate(ENDED)
+            page.evaluate(WAIT)
+            page.keyboard.press("Enter")
+            page.evaluate("() => record.ended")
 
         return measure(context, page, stream, profile)
 
