@@ -114,6 +114,13 @@ STORING = [
         (MACHINE,),
     ),
     Guard(
+        "what is lost with a whole transaction is tried again",
+        "chat/generation/writer.py",
+        'raise OperationalError(f"the transaction was lost: {error}") from error',
+        'raise DatabaseError(f"the transaction was lost: {error}") from error',
+        ("tests/generation/test_writer.py::test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost",),
+    ),
+    Guard(
         "the sweep joins no text over a hole",
         STORE,
         "        if segment.prev != seq:\n            break\n",

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,8 @@ class Writer:
                 job.result = job.work()
         except Exception as error:
             if connection.needs_rollback:  # the whole transaction is lost, not just this savepoint
-                raise DatabaseError("the transaction was lost") from error
+                # Whatever else was in it did nothing wrong, and may be tried again: a full disk ends it all.
+                raise OperationalError(f"the transaction was lost: {error}") from error
             job.error = error if not isinstance(error, StopIteration) else RuntimeError("StopIteration")
 
 

@@ -6,11 +6,15 @@ import uuid
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.backends.signals import connection_created
 
 from chat.generation import store
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
-from chat.protocol import Accepted, Send
+from chat.protocol import Accepted, Refused, Send
+from tests.upstream import Upstream
+from tests.upstream.script import Gate, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,3 +109,53 @@ async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runne
     await draining
     assert log.final is not None and log.final.code == "upstream_unreachable"
     assert await runner.read(lambda: Generation.objects.get(pk=generation).state) == "failed"
+
+
+@pytest.fixture
+def disk():
+    """How many pages the database may have, also on a connection that is opened later; 0 = as many as it likes."""
+    room = {"pages": 0}
+
+    def limit(connection, **_):
+        connection.cursor().execute(f"pragma max_page_count = {room['pages'] or 1_000_000}")
+
+    def change(is_full):
+        (room["pages"],) = connection.cursor().execute("pragma page_count").fetchone() if is_full else (0,)
+        limit(connection)
+
+    connection_created.connect(limit)
+    yield change
+    connection_created.disconnect(limit)
+
+
+async def test_a_full_disk_refuses_prompts_and_loses_nothing_of_an_answer(
+    runner, db_with_owner, disk, upstream: Upstream, caplog
+):
+    owner, long = db_with_owner.pk, "long " * 40_000
+    upstream.play("fake", answer("short ", Gate("full"), *["long " * 4_000] * 10))
+    await runner.write(lambda: Provider.objects.update(base_url=upstream.base_url))
+    accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
+    frames = runner.follow(owner, uuid.UUID(accepted.generation), None, 0)
+    text = ""
+    while not text:
+        frame = await anext(frames)
+        text += frame.text if frame.type == "delta" else ""
+    await runner.write(lambda: disk(True))
+
+    refused = await runner.send(owner, Send(uuid.uuid4(), None, long))
+    assert isinstance(refused, Refused) and refused.code == "storage_full", refused
+    upstream.open("full")
+    while len(text) < len("short " + long):
+        frame = await anext(frames)
+        assert frame.type != "finished"
+        text += frame.text if frame.type == "delta" else ""
+    async with asyncio.timeout(10):
+        while "does not write yet" not in caplog.text:
+            await asyncio.sleep(0.02)
+
+    await runner.write(lambda: disk(False))
+    finished = [frame async for frame in frames][-1]
+    assert (finished.type, finished.state) == ("finished", "completed")
+    stored = await runner.read(lambda: Generation.objects.get(pk=accepted.generation).message.content)
+    assert stored == text == "short " + long
+    assert isinstance(await runner.send(owner, Send(uuid.uuid4(), None, long)), Accepted)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from chat.generation.writer import Writer
 
@@ -68,7 +68,7 @@ async def test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost(wri
     await asyncio.sleep(0)
     both_wait.set()
     results = await asyncio.gather(*told, return_exceptions=True)
-    assert [type(one) for one in results] == [DatabaseError, DatabaseError]
+    assert [type(one) for one in results] == [OperationalError, OperationalError]
     assert await asyncio.to_thread(names) == set()
 
 
