@@ -22,7 +22,19 @@ from pathlib import Path
 from bench.scoreboard.figure import Figure, Result
 from bench.scoreboard.table import Played, as_line, as_page
 
-MODULES = ("kills", "disconnects", "frames", "stops", "sigterm", "slow", "locks", "fairness", "canaries", "guards")
+MODULES = (
+    "kills",
+    "disconnects",
+    "frames",
+    "stops",
+    "sigterm",
+    "slow",
+    "locks",
+    "fairness",
+    "canaries",
+    "storm",
+    "guards",
+)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 

@@ -1,10 +1,14 @@
-"""A busy database and a browser that changes hands: nothing is asked twice, nothing shows to somebody else."""
+"""A busy database, a network that swallows everything, a browser that changes hands: nothing is asked twice, nothing is
+missing, nothing shows to somebody else.
+"""
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
@@ -12,10 +16,89 @@ from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
 from tests.process.test_database import locked
 from tests.upstream import Upstream
-from tests.upstream.script import answer
+from tests.upstream.script import Gate, answer
 
 BUSY_SECONDS = 6.5
 """Longer than a prompt waits for its commit."""
+
+
+SILENCE_MS = 36_000
+"""After so long at most, a connection without a sign of life counts as dead."""
+
+
+class Wire:
+    """A way to a portal on a port of its own, whose present connections can be made to swallow everything."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._ends: list[socket.socket] = [self._listener]
+        self._swallowed: set[socket.socket] = set()
+
+    def lead_to(self, port: int) -> None:
+        threading.Thread(target=self._serve, args=(port,), daemon=True).start()
+
+    def swallow(self) -> None:
+        """Nothing gets through any more, in both directions; what connects from now on works."""
+        self._swallowed.update(self._ends)
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.close()
+
+    def _serve(self, port: int) -> None:
+        while True:
+            try:
+                browser, _ = self._listener.accept()
+                self._ends.append(browser)
+                portal = socket.create_connection(("127.0.0.1", port))
+            except OSError:  # cut, or the portal has ended
+                return
+            self._ends.append(portal)
+            for way in ((browser, portal), (portal, browser)):
+                threading.Thread(target=self._carry, args=way, daemon=True).start()
+
+    def _carry(self, start: socket.socket, end: socket.socket) -> None:
+        try:
+            while data := start.recv(65536):
+                if start not in self._swallowed:
+                    end.sendall(data)
+            end.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.cut()
+
+
+def test_a_connection_that_swallows_everything_is_replaced_without_a_click(
+    page: Page, wire: Wire, new_portal: Callable[..., Portal], upstream: Upstream
+) -> None:
+    upstream.play("fake", answer("before ", Gate("swallowed"), "\U0001f642 after"))
+    portal = new_portal(PORTAL_ORIGINS=wire.url)
+    wire.lead_to(portal.port)
+    portal.url = wire.url  # the way of the browser
+    page.clock.install()
+    log_in(page, portal)
+    ask(page, "Are you there?")
+    expect(content(answers(page).first)).to_have_text("before")
+    wire.swallow()
+    upstream.open("swallowed")
+    page.locator("textarea[name=prompt]").fill("And still?")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+    expect(content(answers(page).first)).to_have_text("before")
+    assert upstream.count("fake") == 1
+
+    page.clock.fast_forward(SILENCE_MS)
+    expect(content(answers(page).first)).to_have_text("before \U0001f642 after")
+    in_state(answers(page).nth(1), "completed")
+    expect(page.locator("[data-role=user]")).to_have_count(2)
+    assert upstream.count("fake") == 2
 
 
 def test_a_prompt_refused_by_a_busy_database_is_asked_once(

@@ -14,10 +14,10 @@ test("what follows a close", () => {
     [CLOSE_CODES.too_fast, 0, "retry", 30_000],
     [CLOSE_CODES.too_many_sockets, 3, "retry", 30_000],
     [CLOSE_CODES.restarting, 0, "retry", 0],
-    [CLOSE_CODES.restarting, 1, "retry", 500],
+    [CLOSE_CODES.restarting, 1, "retry", 375],
     [CLOSE_CODES.too_slow, 0, "retry", 250],
     [1006, 0, "retry", 250],
-    [1006, 3, "retry", 2_000],
+    [1006, 3, "retry", 844],
     [1006, 50, "retry", 7_500],
   ];
   for (const [code, attempt, action, wait] of table) {

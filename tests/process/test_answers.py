@@ -103,13 +103,15 @@ async def test_regenerate_writes_another_answer_to_the_same_prompt(portal: Porta
     assert [m["content"] for m in upstream.requests[-1].body["messages"]] == ["first"]
 
 
-async def test_the_same_key_five_times_at_once_is_one_generation_and_one_request(portal: Portal, upstream: Upstream):
+async def test_the_same_key_fifty_times_at_once_is_one_generation_and_one_request(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("once", Gate("end")))
     client = await asyncio.to_thread(portal.admin)
     sockets = [await portal.connect(client) for _ in range(5)]
     key = str(uuid.uuid4())
-    accepted = await asyncio.gather(*(socket.prompt("one bill", key=key) for socket in sockets))
-    assert sorted(frame["duplicate"] for frame in accepted) == [False, True, True, True, True]
+    command = {"key": key, "conversation": None, "text": "one bill"}
+    await asyncio.gather(*(socket.command("send", **command) for socket in sockets for _ in range(10)))
+    accepted = [await socket.next("accepted", key=key) for socket in sockets for _ in range(10)]
+    assert sorted(frame["duplicate"] for frame in accepted) == [False] + 49 * [True]
     assert len({(frame["generation"], frame["conversation"], frame["assistant_message"]) for frame in accepted}) == 1
     upstream.open("end")
     generation = accepted[0]["generation"]

@@ -99,7 +99,7 @@ export class Socket extends EventTarget {
 // `random` gives 0 ≤ x < 1. `isPatient` means that waking up is no reason to come earlier.
 export function afterClose(code, attempt, random) {
   // Full jitter: two hundred browsers after a restart must not come in step.
-  const jittered = Math.round(random() * Math.min(LONGEST_MS, SHORTEST_MS * 2 ** Math.min(attempt, 10)));
+  const jittered = Math.round(random() * Math.min(LONGEST_MS, SHORTEST_MS * 1.5 ** Math.min(attempt, 10)));
   switch (code) {
     case CLOSE_CODES.log_in:
       return { action: "login", wait_ms: 0 };
