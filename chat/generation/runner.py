@@ -384,7 +384,7 @@ class Runner:
             if not progress:
                 continue
             try:
-                gone = await self._writer.write(lambda batch=progress: store.checkpoint(batch))  # type: ignore[misc]
+                gone = await self._writer.write(lambda batch=progress: store.checkpoint(batch), first=True)  # type: ignore[misc]
             except DatabaseError as error:
                 logger.warning("a checkpoint waits for the database: %s", error)
                 continue

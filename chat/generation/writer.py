@@ -7,6 +7,7 @@ this package use them.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
@@ -25,6 +26,8 @@ T = TypeVar("T")
 BATCH_JOBS = 200
 BATCH_SECONDS = 0.02
 READERS = 4
+FIRST, IN_TURN, LAST = range(3)
+"""What people see already goes before what they just asked for: a kill would take it."""
 
 
 class _Job:
@@ -39,7 +42,8 @@ class Writer:
     """Runs jobs one after the other; what waits together is committed together, each in a savepoint of its own."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = itertools.count()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._open = False
 
@@ -48,8 +52,8 @@ class Writer:
         self._open = True
         self._thread.start()
 
-    async def write(self, work: Callable[[], T]) -> T:
-        """Run `work` in the writer's transaction; returns its result after the commit.
+    async def write(self, work: Callable[[], T], *, first: bool = False) -> T:
+        """Run `work` in the writer's transaction; returns its result after the commit. `first`: before all that waits.
 
         Raises what `work` raised (it is rolled back alone), or the DatabaseError of the commit. A cancelled caller does
         not undo the job.
@@ -57,20 +61,23 @@ class Writer:
         if not self._open:
             raise RuntimeError("the writer is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(work, future))
+        self._put(FIRST if first else IN_TURN, _Job(work, future))
         return await future
 
     def close(self, timeout: float = 0.3) -> None:
         """Do what is queued, then end the thread; waits at most `timeout` seconds. Harmless when it is not open."""
         if self._open:
             self._open = False
-            self._jobs.put(None)
+            self._put(LAST, None)
             self._thread.join(timeout)
+
+    def _put(self, turn: int, job: _Job | None) -> None:
+        self._jobs.put((turn, next(self._numbers), job))
 
     def _run(self) -> None:
         goes_on = True
         while goes_on:
-            job = self._jobs.get()
+            *_, job = self._jobs.get()
             if job is None:
                 break
             goes_on = self._commit(job)
@@ -89,7 +96,7 @@ class Writer:
                     if len(done) >= BATCH_JOBS or time.monotonic() - started > BATCH_SECONDS:
                         break
                     try:
-                        following = self._jobs.get_nowait()
+                        *_, following = self._jobs.get_nowait()
                     except queue.Empty:
                         break
                     if following is None:

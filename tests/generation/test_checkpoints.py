@@ -20,7 +20,7 @@ async def test_the_time_that_a_write_takes_is_not_waited_once_more(monkeypatch):
     monkeypatch.setattr(runner_module, "CHECKPOINT_SECONDS", 3600.0)
     now, written, third = [0.0], [], asyncio.Event()
 
-    async def write_for_an_hour(work):
+    async def write_for_an_hour(work, first):
         written.append(work)
         now[0] += 3600.0
         if len(written) == 3:

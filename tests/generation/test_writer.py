@@ -52,6 +52,17 @@ async def test_a_violated_constraint_takes_nobody_along(writer):
     assert await asyncio.to_thread(names) == {"one", "two"}
 
 
+async def test_what_is_on_the_screens_already_is_stored_before_all_that_waits(writer):
+    busy, done = threading.Event(), []
+    jobs = [asyncio.ensure_future(writer.write(lambda: busy.wait(5)))]
+    jobs += [asyncio.ensure_future(writer.write(lambda n=n: done.append(n))) for n in range(3)]
+    jobs.append(asyncio.ensure_future(writer.write(lambda: done.append("checkpoint"), first=True)))
+    await asyncio.sleep(0.05)
+    busy.set()
+    await asyncio.gather(*jobs)
+    assert done == ["checkpoint", 0, 1, 2]
+
+
 async def test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost(writer, monkeypatch):
     monkeypatch.setattr("chat.generation.writer.BATCH_SECONDS", 60)
     both_wait = threading.Event()
