@@ -50,6 +50,8 @@ async def run(stage: Stage, size: int, dice: random.Random) -> Result:
     await attack.play(size - attack.sent)
     grown = await stage.memory(portal) - memory
     changed = await stage.wait(_changed, portal, before)
+    # Not on the socket from before: whoever reads nothing for minutes is let go.
+    socket = await stage.connect(portal, colleague)
     finished = await socket.ask("Still there?")
     finished_text = socket.texts[finished["generation"]].text
     result.count(attack.wrong)
