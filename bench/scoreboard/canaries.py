@@ -203,4 +203,4 @@ def _strangers(body: Any, model: str, people: list[Person]) -> int:
     return len(set(WORD.findall(json.dumps(body))) - own)
 
 
-FIGURE = Figure("G17", "Canaries", run, size=60, unit="seconds of 50 people", seconds=150)
+FIGURE = Figure("G17", "Canaries", run, size=60, unit="seconds of 50 people", seconds=300, alone=False)

@@ -216,4 +216,6 @@ def judged(
     return result
 
 
-FIGURE = Figure("G2", "Disconnects at random, reloads, a second tab", run, size=100, unit="answers", seconds=180)
+FIGURE = Figure(
+    "G2", "Disconnects at random, reloads, a second tab", run, size=100, unit="answers", seconds=180, alone=False
+)

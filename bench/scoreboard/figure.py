@@ -79,6 +79,7 @@ class Figure:
     size     of the small run that a machine makes for every change; `--size N` multiplies it
     unit     what `size` counts
     seconds  when the small run is given up; `--size N` multiplies it, too
+    alone    it measures times, so that nothing may run beside it
     """
 
     id: str
@@ -87,6 +88,7 @@ class Figure:
     size: int
     unit: str
     seconds: float
+    alone: bool = True
 
     def sized(self, times: float) -> int:
         """The size of a run that is so many times as large."""

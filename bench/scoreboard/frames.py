@@ -188,4 +188,4 @@ def _changed(portal: Portal, before: dict[str, str]) -> int:
     return sum(after[table] != before[table] for table in before)
 
 
-FIGURE = Figure("G5", "Hostile frames", run, size=50_000, unit="frames", seconds=120)
+FIGURE = Figure("G5", "Hostile frames", run, size=50_000, unit="frames", seconds=300, alone=False)

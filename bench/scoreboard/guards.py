@@ -38,4 +38,4 @@ async def run(stage: Stage, size: int, dice: random.Random) -> Result:
     return result
 
 
-FIGURE = Figure("G18", "Guards taken out", run, size=7, unit="guards", seconds=300)
+FIGURE = Figure("G18", "Guards taken out", run, size=5, unit="guards", seconds=600, alone=False)
