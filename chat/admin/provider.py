@@ -46,6 +46,7 @@ class ProviderForm(forms.ModelForm):
             "kind",
             "base_url",
             "auth",
+            "dialect",
             "usage_mode",
             "max_tokens_field",
             "extra_headers",
@@ -111,7 +112,7 @@ class ProviderAdmin(admin.ModelAdmin):
         if may_change:
             key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
-        extras = ["usage_mode", "max_tokens_field", "extra_headers", "extra_query", "extra_body"]
+        extras = ["dialect", "usage_mode", "max_tokens_field", "extra_headers", "extra_query", "extra_body"]
         first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
         if obj and obj.name == ENVIRONMENT:
             first["description"] = _(

@@ -18,9 +18,9 @@ from django.utils import timezone
 from chat import prompt, tokens
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
-from chat.models import Conversation, Generation, LanguageModel, Message, Segment, State, UsageRecord
+from chat.models import Conversation, Generation, LanguageModel, Message, Provider, Segment, State, UsageRecord
 from chat.protocol import Finished, Snapshot
-from chat.providers.base import CompletionRequest, Endpoint
+from chat.providers.base import CompletionRequest, Endpoint, plain_text
 from chat.timing import Timing, speeds
 
 STORED = "stored"
@@ -44,11 +44,15 @@ NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.Source.COUNTED)
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked, the encoding to count it with, and how many of the oldest turns did not fit."""
+    """What is asked, the encoding to count it with, and how many of the oldest turns did not fit.
+
+    is_plain  it is sent as one text, which has no overhead of messages
+    """
 
     request: CompletionRequest
     encoding: str
     turns_left_out: int
+    is_plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,8 @@ def _asked(generation: Generation, model: LanguageModel) -> Asked:
         max_tokens=options.get("max_tokens"),
         count=partial(tokens.count_message, encoding=encoding, model=model.name),
     )
-    return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out)
+    is_plain = model.provider.dialect == Provider.Dialect.COMPLETIONS
+    return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out, is_plain)
 
 
 def _generation(generation_id: uuid.UUID) -> Generation:
@@ -185,8 +190,12 @@ def turns_to(answer: Message) -> list[prompt.Turn]:
 
 
 def count_usage(asked: Asked, text: str, reasoning: str) -> Usage:
-    """Our own count: the prompt by the cookbook, content and reasoning as plain text."""
-    prompt_tokens = tokens.count_prompt(asked.request.messages, asked.encoding, asked.request.model)
+    """Our own count: messages by the cookbook, everything else as plain text."""
+    messages = asked.request.messages
+    if asked.is_plain:
+        prompt_tokens = tokens.count_text(plain_text(messages), asked.encoding)
+    else:
+        prompt_tokens = tokens.count_prompt(messages, asked.encoding, asked.request.model)
     reasoning_tokens = tokens.count_text(reasoning, asked.encoding)
     completion_tokens = tokens.count_text(text, asked.encoding) + reasoning_tokens
     return Usage(

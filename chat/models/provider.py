@@ -42,6 +42,12 @@ class Provider(models.Model):
         BEARER = "bearer", _("Bearer (API key)")
         NONE = "none", _("None")
 
+    class Dialect(TextChoices):
+        """What an answer is asked for with."""
+
+        CHAT_COMPLETIONS = "chat_completions", _("Chat Completions: messages")
+        COMPLETIONS = "completions", _("Completions (legacy): one plain text")
+
     class UsageMode(TextChoices):
         """Whether token usage is asked for while streaming (`stream_options`)."""
 
@@ -53,6 +59,16 @@ class Provider(models.Model):
     kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
     base_url = models.CharField(_("base URL"), max_length=500)  # URLField refuses one-word hosts of private networks
     auth = models.CharField(_("authentication"), max_length=20, choices=Auth.choices, default=Auth.BEARER)
+    dialect = models.CharField(
+        _("dialect"),
+        max_length=20,
+        choices=Dialect.choices,
+        default=Dialect.CHAT_COMPLETIONS,
+        help_text=_(
+            "Base models know no messages: they get the conversation as one text, and go on where it ends. "
+            "Some servers stop after 16 tokens unless a model’s default options say max_tokens."
+        ),
+    )
     ciphertext = models.TextField(_("credentials (encrypted)"), blank=True, editable=False)
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
     asks_usage = models.BooleanField(_("usage may be asked for"), default=True, editable=False)
@@ -125,6 +141,7 @@ class Provider(models.Model):
         asks = self.asks_usage or self.usage_mode == self.UsageMode.ASK
         return Endpoint(
             base_url=self.base_url,
+            dialect=self.dialect,
             auth=self.auth,
             api_key="" if self.auth == self.Auth.NONE else self.credentials(),
             usage_mode=self.usage_mode if asks else self.UsageMode.NEVER,

@@ -20,8 +20,10 @@ from chat.providers.base import (
     TimeLimits,
     UsageReported,
     Warned,
+    plain_text,
 )
 from chat.providers.chat_completions import ChatCompletions
+from chat.providers.completions import Completions
 from chat.providers.http import ClientFactory, load_backend
 from chat.providers.listing import list_models
 
@@ -47,6 +49,7 @@ __all__ = [
     "clean_base_url",
     "list_models",
     "load_backend",
+    "plain_text",
 ]
 
 
@@ -68,7 +71,10 @@ KINDS: dict[str, Kind] = {
 }
 """Presets by name; the name is stored."""
 
+DIALECTS = {"chat_completions": ChatCompletions, "completions": Completions}
+"""Adapters by name; the name is stored."""
+
 
 def build(endpoint: Endpoint, client_factory: ClientFactory | None = None) -> Adapter:
     """The adapter for an endpoint. Wrong settings show as ProviderError when it is first used."""
-    return ChatCompletions(endpoint, client_factory)
+    return DIALECTS[endpoint.dialect](endpoint, client_factory)

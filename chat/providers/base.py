@@ -193,11 +193,17 @@ class CompletionRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
+    """The messages as one text, a blank line between two of them; no roles, since a base model knows none."""
+    return "\n\n".join(message["content"] for message in messages)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where and how to reach an upstream: a provider's row, with its credentials decrypted.
 
     base_url          up to and without `/chat/completions`; untidy ones are tidied (`http.clean_base_url`)
+    dialect           `chat_completions` (messages) or `completions` (one plain text, legacy)
     auth              `bearer` · `api_key_header` (Azure's `api-key`) · `none`; a blank key sends no header
     usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
@@ -208,6 +214,7 @@ class Endpoint:
     """
 
     base_url: str
+    dialect: str = "chat_completions"
     auth: str = "bearer"
     api_key: str = field(default="", repr=False)
     usage_mode: str = "auto"

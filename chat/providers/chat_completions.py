@@ -22,13 +22,11 @@ from chat.providers.chunks import ChunkMeaning
 from chat.providers.errors import FieldRefused, failure
 from chat.providers.http import ClientFactory, Reply, Sender
 
-PATH = "chat/completions"
-
 
 class ChatCompletions:
     """One endpoint that is asked with messages; safe for many streams at once, in one event loop."""
 
-    path = PATH
+    path = "chat/completions"
 
     def __init__(self, endpoint: Endpoint, client_factory: ClientFactory | None = None) -> None:
         self._endpoint = endpoint
@@ -66,6 +64,10 @@ class ChatCompletions:
                 for event in reader.feed(received):
                     yield event
 
+    def question(self, request: CompletionRequest) -> dict[str, Any]:
+        """What is asked, as this dialect puts it."""
+        return {"messages": [dict(message) for message in request.messages]}
+
     def payload(self, request: CompletionRequest) -> dict[str, Any]:
         """The request's body: what is fixed, what the admin added, what somebody set; nothing else."""
         endpoint = self._endpoint
@@ -73,7 +75,7 @@ class ChatCompletions:
         for name, value in request.options.items():
             if value is not None:
                 body[self._max_tokens_field() if name == "max_tokens" else name] = value
-        body |= {"model": request.model, "messages": [dict(message) for message in request.messages], "stream": True}
+        body |= {"model": request.model, **self.question(request), "stream": True}
         if endpoint.usage_mode == "never" or "stream_options" in self._refused:
             body.pop("stream_options", None)
         else:

@@ -10,7 +10,7 @@ import pytest
 from tests.portal import Portal
 from tests.upstream import Upstream
 from tests.upstream.recordings import index, record, text
-from tests.upstream.script import DONE, Gate, answer, chunk, stream, usage_chunk
+from tests.upstream.script import DONE, Gate, answer, chunk, stream, text_chunk, usage_chunk
 
 COUNT_PROMPT = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
 ONE_PLUS_ONE = "What's 1+1? Answer in one word."
@@ -101,6 +101,21 @@ async def test_regenerate_writes_another_answer_to_the_same_prompt(portal: Porta
     assert portal.generation(first["generation"])["content"] == "one"
     assert portal.generation(again["generation"])["content"] == "two"
     assert [m["content"] for m in upstream.requests[-1].body["messages"]] == ["first"]
+
+
+async def test_a_provider_of_the_legacy_dialect_gets_the_conversation_as_one_text(new_portal, upstream: Upstream):
+    upstream.play("fake", *(stream(text_chunk(f" {text}"), text_chunk("", "stop"), DONE) for text in ("one", "two")))
+    portal = new_portal()
+    portal.execute("update chat_provider set dialect = 'completions' where enabled")
+    socket = await portal.connect(await asyncio.to_thread(portal.login))
+    first = await socket.prompt("Count on:")
+    await socket.next("finished")
+    second = await socket.ask("three", first["conversation"])
+    assert [request.path for request in upstream.requests] == 2 * ["/v1/completions"]
+    assert [request.body["prompt"] for request in upstream.requests] == ["Count on:", "Count on:\n\n one\n\nthree"]
+    stored = portal.generation(second["generation"])
+    assert (stored["content"], stored["usage_state"], stored["usage_source"]) == (" two", "completed", "counted")
+    assert second["usage"]["prompt_tokens"] == stored["prompt_tokens"] == 6, "a text has no overhead of messages"
 
 
 async def test_the_same_key_fifty_times_at_once_is_one_generation_and_one_request(portal: Portal, upstream: Upstream):

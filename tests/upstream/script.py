@@ -116,6 +116,12 @@ def chunk(
     return value | fields
 
 
+def text_chunk(text: str, finish: str | None = None) -> dict[str, Any]:
+    """One chunk of a legacy completion."""
+    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+    return chunk(object="text_completion", choices=[choice])
+
+
 def counts(prompt: int, completion: int) -> dict[str, int]:
     """A usage object."""
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
