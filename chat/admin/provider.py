@@ -49,6 +49,7 @@ class ProviderForm(forms.ModelForm):
             "dialect",
             "usage_mode",
             "max_tokens_field",
+            "think_tags",
             "extra_headers",
             "extra_query",
             "extra_body",
@@ -112,7 +113,8 @@ class ProviderAdmin(admin.ModelAdmin):
         if may_change:
             key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
-        extras = ["dialect", "usage_mode", "max_tokens_field", "extra_headers", "extra_query", "extra_body"]
+        dialect = ["dialect", "think_tags", "usage_mode", "max_tokens_field"]
+        extras = ["extra_headers", "extra_query", "extra_body"]
         first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
         if obj and obj.name == ENVIRONMENT:
             first["description"] = _(
@@ -122,7 +124,7 @@ class ProviderAdmin(admin.ModelAdmin):
         return [
             (None, first),
             (_("Limits"), {"fields": [*limits, "max_retries", "max_parallel"], "classes": ["collapse"]}),
-            (_("Dialect"), {"fields": extras, "classes": ["collapse"]}),
+            (_("Dialect"), {"fields": [*dialect, *extras], "classes": ["collapse"]}),
         ]
 
     @admin.display(description=_("API key"))

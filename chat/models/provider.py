@@ -55,6 +55,13 @@ class Provider(models.Model):
         ASK = "ask", _("always ask")
         NEVER = "never", _("never ask")
 
+    class ThinkTags(TextChoices):
+        """What becomes of reasoning that comes within the text, between <think> and </think>."""
+
+        KEPT = "kept", _("leave it in the text")
+        TAGGED = "tagged", _("<think>…</think> before the answer is reasoning")
+        OPENED = "opened", _("everything before </think> is reasoning")
+
     name = models.CharField(_("name"), max_length=100, unique=True)
     kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
     base_url = models.CharField(_("base URL"), max_length=500)  # URLField refuses one-word hosts of private networks
@@ -77,6 +84,13 @@ class Provider(models.Model):
         max_length=30,
         default="max_tokens",
         choices=[("max_tokens", "max_tokens"), ("max_completion_tokens", "max_completion_tokens")],
+    )
+    think_tags = models.CharField(
+        _("reasoning in the text"),
+        max_length=10,
+        choices=ThinkTags.choices,
+        default=ThinkTags.KEPT,
+        help_text=_("For servers that do not tell a model’s reasoning apart by themselves."),
     )
     extra_headers = models.JSONField(_("extra headers"), default=dict, blank=True)
     extra_query = models.JSONField(_("extra query"), default=dict, blank=True)
@@ -145,6 +159,7 @@ class Provider(models.Model):
             auth=self.auth,
             api_key="" if self.auth == self.Auth.NONE else self.credentials(),
             usage_mode=self.usage_mode if asks else self.UsageMode.NEVER,
+            think_tags=self.think_tags,
             max_tokens_field=self.max_tokens_field,
             extra_headers=self.extra_headers,
             extra_query=self.extra_query,

@@ -12,6 +12,7 @@ from chat.providers.base import Event, ProviderError
 from chat.providers.chunks import ChunkMeaning
 from chat.providers.errors import failure, stream_failure, text_complaint
 from chat.providers.sse import Decoder, ServerSentEvent
+from chat.providers.think_tags import ThinkTags
 
 DOCUMENT_BYTES = 4 * 1024 * 1024
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
@@ -25,9 +26,9 @@ class AnswerReader:
     `done` says that the answer is complete and nothing more is to be read, `meaning` what it brought so far.
     """
 
-    def __init__(self, content_type: str, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, content_type: str, secrets: Sequence[str] = (), think_tags: ThinkTags | None = None) -> None:
         self.done = False
-        self.meaning = ChunkMeaning(secrets)
+        self.meaning = ChunkMeaning(secrets, think_tags)
         self._secrets = secrets
         self._content_type = content_type or "no content type"
         self._head = b""

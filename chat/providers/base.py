@@ -206,6 +206,8 @@ class Endpoint:
     dialect           `chat_completions` (messages) or `completions` (one plain text, legacy)
     auth              `bearer` · `api_key_header` (Azure's `api-key`) · `none`; a blank key sends no header
     usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
+    think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
+                      same without the first tag
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
     extra_query       added to the address; extra_body is added to the payload, and options win over it
     max_parallel      answers at once; 0 = no limit
@@ -214,10 +216,11 @@ class Endpoint:
     """
 
     base_url: str
-    dialect: str = "chat_completions"
     auth: str = "bearer"
     api_key: str = field(default="", repr=False)
+    dialect: str = "chat_completions"
     usage_mode: str = "auto"
+    think_tags: str = "kept"
     max_tokens_field: str = "max_tokens"
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_query: Mapping[str, str] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from chat.providers.base import (
 from chat.providers.chunks import ChunkMeaning
 from chat.providers.errors import FieldRefused, failure
 from chat.providers.http import ClientFactory, Reply, Sender
+from chat.providers.think_tags import ThinkTags
 
 
 class ChatCompletions:
@@ -43,7 +44,7 @@ class ChatCompletions:
             yield ResponseStarted(reply.request_id)
             if reply.compressed:
                 yield Warned("compressed")
-            reader = AnswerReader(reply.content_type, self._sender.secrets)
+            reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags())
             patience = _Patience(self._endpoint.limits, reply.sent_at, reader.meaning)
             while not reader.done:
                 try:
@@ -98,6 +99,10 @@ class ChatCompletions:
                 self._refused.add(error.field)
                 if self._endpoint.remember is not None:
                     self._endpoint.remember(error.field)
+
+    def _think_tags(self) -> ThinkTags | None:
+        kind = self._endpoint.think_tags
+        return ThinkTags(opened=kind == "opened") if kind in ("tagged", "opened") else None
 
     def _can_do_without(self, field: str) -> bool:
         if field in self._refused:

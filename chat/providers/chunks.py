@@ -11,6 +11,7 @@ from typing import Any
 
 from chat.providers.base import Event, Finished, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
 from chat.providers.errors import failure, stream_complaint, stream_failure
+from chat.providers.think_tags import ThinkTags
 
 MAX_COUNT = 10**9
 MAX_TOOLS = 20
@@ -31,7 +32,7 @@ class ChunkMeaning:
     failure        what a chunk reported instead of an answer; to be raised after the events of that chunk
     """
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, secrets: Sequence[str] = (), think_tags: ThinkTags | None = None) -> None:
         self.deltas = 0
         self.progress = 0
         self.finish_reason = ""
@@ -40,6 +41,7 @@ class ChunkMeaning:
         self._secrets = secrets
         self._text = Surrogates()
         self._reasoning = Surrogates()
+        self._think_tags = think_tags
         self._model = ""
         self._usage: UsageReported | None = None
         self._tools: set[str] = set()
@@ -68,11 +70,16 @@ class ChunkMeaning:
         return self.taken()
 
     def flush(self) -> None:
-        """Half a character that nothing will complete any more becomes a delta of its own."""
+        """Half a character or half a tag that nothing will complete any more becomes a delta of its own."""
         text, reasoning = self._text.flush(), self._reasoning.flush()
         if text or reasoning:
-            self._events.append(TextDelta(text, reasoning))
             self.warn("lone_surrogate")
+        if self._think_tags is not None:
+            text, thought = self._think_tags.split(text)
+            held, held_thought = self._think_tags.flush()
+            text, reasoning = text + held, reasoning + thought + held_thought
+        if text or reasoning:
+            self._events.append(TextDelta(text, reasoning))
 
     def warn(self, what: str) -> None:
         """Warn, the first time."""
@@ -121,6 +128,9 @@ class ChunkMeaning:
             reasoning, lone_reasoning = self._reasoning.join(reasoning)
             if lone_text or lone_reasoning:
                 self.warn("lone_surrogate")
+        if self._think_tags is not None:
+            text, thought = self._think_tags.split(text)
+            reasoning += thought
         if text or reasoning:
             self._add(text, reasoning)
 

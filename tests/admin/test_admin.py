@@ -20,8 +20,9 @@ def address(name, row=None, end="change"):
 
 def form_of(provider, **fields):
     """What the browser sends for a provider's form, the inline's management form included."""
-    names = ("name", "kind", "base_url", "auth", "dialect", "usage_mode", "max_tokens_field", "connect_seconds",
-             "first_byte_seconds", "idle_seconds", "total_seconds", "max_retries", "max_parallel")  # fmt: skip
+    names = ("name", "kind", "base_url", "auth", "dialect", "think_tags", "usage_mode", "max_tokens_field",
+             "connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds",
+             "max_retries", "max_parallel")  # fmt: skip
     values = {name: getattr(provider, name) for name in names}
     extras = {"extra_headers": "{}", "extra_query": "{}", "extra_body": "{}", "enabled": "on"}
     inline = {"models-TOTAL_FORMS": 0, "models-INITIAL_FORMS": 0}

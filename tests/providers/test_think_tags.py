@@ -1,0 +1,76 @@
+"""Reasoning within the text: the same however the text is cut."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.providers.think_tags import BLANK_CHARACTERS, ThinkTags
+from tests.providers.asking import ask_once
+from tests.upstream import Upstream, answer
+
+CASES = {
+    "tags before the answer": (False, "<think>hm</think>Two.", ("Two.", "hm")),
+    "white space before the first tag": (False, " \n<think>hm</think>Two.", ("Two.", "hm")),
+    "white space of the answer stays": (False, "<think>\nhm\n</think>\n\nTwo.\n", ("\n\nTwo.\n", "\nhm\n")),
+    "no tags": (False, "Two.", ("Two.", "")),
+    "white space alone": (False, " \n ", (" \n ", "")),
+    "nothing thought": (False, "<think></think>Two.", ("Two.", "")),
+    "never closed": (False, "<think>hm, </thin", ("", "hm, </thin")),
+    "half a tag is none": (False, "<thi", ("<thi", "")),
+    "nearly a tag": (False, "<thinking>hm", ("<thinking>hm", "")),
+    "tags that the answer speaks of": (False, "Write <think>a</think>.", ("Write <think>a</think>.", "")),
+    "a second pair belongs to the answer": (False, "<think>a</think>b<think>c</think>", ("b<think>c</think>", "a")),
+    "opened by the template": (True, "hm</think>Two.", ("Two.", "hm")),
+    "opened, and once more in the answer": (True, "a</think>b</think>", ("b</think>", "a")),
+    "a lesser sign in the reasoning": (False, "<think>1 < 2 </ think></think>yes", ("yes", "1 < 2 </ think>")),
+    "two signs before the end": (False, "<think>a<</think>b", ("b", "a<")),
+}
+
+
+def split(tags: ThinkTags, pieces: list[str]) -> tuple[str, str]:
+    results = [tags.split(piece) for piece in pieces] + [tags.flush()]
+    return "".join(text for text, _ in results), "".join(reasoning for _, reasoning in results)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_thought_and_what_is_said(name):
+    opened, source, expected = CASES[name]
+    assert split(ThinkTags(opened), [source]) == expected
+    assert split(ThinkTags(opened), list(source)) == expected
+
+
+@given(st.booleans(), st.text(alphabet="<>/think ab\n", max_size=40), st.lists(st.integers(0, 40), max_size=8))
+def test_the_cuts_make_no_difference(opened, source, cuts):
+    whole = split(ThinkTags(opened), [source])
+    places = [0, *sorted(min(cut, len(source)) for cut in cuts), len(source)]
+    pieces = [source[start:end] for start, end in zip(places, places[1:], strict=False)]
+    assert split(ThinkTags(opened), pieces) == whole
+
+
+def test_endless_white_space_is_not_kept_back():
+    tags = ThinkTags()
+    given_on = sum(len(tags.split(" ")[0]) for _ in range(3 * BLANK_CHARACTERS))
+    assert given_on > BLANK_CHARACTERS
+
+
+@pytest.mark.parametrize("kind", ["kept", "tagged", "opened"])
+async def test_a_provider_says_what_becomes_of_the_tags(kind, upstream: Upstream):
+    upstream.play("scripted", answer("<th", "ink>h", "m</", "think>", "Tw", "o."))
+    outcome = await ask_once(upstream.base_url, think_tags=kind)
+    assert outcome.error is None
+    expected = {
+        "kept": ("<think>hm</think>Two.", ""),
+        "tagged": ("Two.", "hm"),
+        "opened": ("Two.", "<think>hm"),
+    }
+    assert (outcome.text, outcome.reasoning) == expected[kind]
+
+
+async def test_half_a_tag_at_the_end_comes_before_the_finish(upstream: Upstream):
+    upstream.play("scripted", answer("<think>a</th"))
+    outcome = await ask_once(upstream.base_url, think_tags="tagged")
+    kinds = [type(event).__name__ for event in outcome.events]
+    assert (outcome.text, outcome.reasoning) == ("", "a</th")
+    assert kinds.index("Finished") > max(at for at, kind in enumerate(kinds) if kind == "TextDelta")
