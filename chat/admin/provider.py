@@ -49,6 +49,7 @@ class ProviderForm(forms.ModelForm):
             "dialect",
             "usage_mode",
             "max_tokens_field",
+            "whole_answers",
             "think_tags",
             "extra_headers",
             "extra_query",
@@ -113,7 +114,7 @@ class ProviderAdmin(admin.ModelAdmin):
         if may_change:
             key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
-        dialect = ["dialect", "think_tags", "usage_mode", "max_tokens_field"]
+        dialect = ["dialect", "whole_answers", "think_tags", "usage_mode", "max_tokens_field"]
         extras = ["extra_headers", "extra_query", "extra_body"]
         first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
         if obj and obj.name == ENVIRONMENT:

@@ -85,6 +85,13 @@ class Provider(models.Model):
         default="max_tokens",
         choices=[("max_tokens", "max_tokens"), ("max_completion_tokens", "max_completion_tokens")],
     )
+    whole_answers = models.BooleanField(
+        _("whole answers"),
+        default=False,
+        help_text=_(
+            "Asks for each answer in one piece, for servers that cannot stream: nothing is seen until its end."
+        ),
+    )
     think_tags = models.CharField(
         _("reasoning in the text"),
         max_length=10,
@@ -159,6 +166,7 @@ class Provider(models.Model):
             auth=self.auth,
             api_key="" if self.auth == self.Auth.NONE else self.credentials(),
             usage_mode=self.usage_mode if asks else self.UsageMode.NEVER,
+            whole_answers=self.whole_answers,
             think_tags=self.think_tags,
             max_tokens_field=self.max_tokens_field,
             extra_headers=self.extra_headers,

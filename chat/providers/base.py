@@ -206,6 +206,7 @@ class Endpoint:
     dialect           `chat_completions` (messages) or `completions` (one plain text, legacy)
     auth              `bearer` · `api_key_header` (Azure's `api-key`) · `none`; a blank key sends no header
     usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
+    whole_answers     asks for the answer in one piece, for servers that cannot stream
     think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
                       same without the first tag
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
@@ -220,6 +221,7 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     dialect: str = "chat_completions"
     usage_mode: str = "auto"
+    whole_answers: bool = False
     think_tags: str = "kept"
     max_tokens_field: str = "max_tokens"
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -45,6 +45,8 @@ class ChatCompletions:
             if reply.compressed:
                 yield Warned("compressed")
             reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags())
+            if self._endpoint.whole_answers:
+                reader.meaning.expect("whole_answer")
             patience = _Patience(self._endpoint.limits, reply.sent_at, reader.meaning)
             while not reader.done:
                 try:
@@ -76,8 +78,8 @@ class ChatCompletions:
         for name, value in request.options.items():
             if value is not None:
                 body[self._max_tokens_field() if name == "max_tokens" else name] = value
-        body |= {"model": request.model, **self.question(request), "stream": True}
-        if endpoint.usage_mode == "never" or "stream_options" in self._refused:
+        body |= {"model": request.model, **self.question(request), "stream": not endpoint.whole_answers}
+        if endpoint.whole_answers or endpoint.usage_mode == "never" or "stream_options" in self._refused:
             body.pop("stream_options", None)
         else:
             extra = body.get("stream_options")

@@ -87,6 +87,10 @@ class ChunkMeaning:
             self._warned.add(what)
             self._events.append(Warned(what))
 
+    def expect(self, what: str) -> None:
+        """It was asked for: nobody is warned of it."""
+        self._warned.add(what)
+
     def taken(self) -> list[Event]:
         """The events that nobody has taken yet."""
         events, self._events = self._events, []

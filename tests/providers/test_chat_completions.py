@@ -24,6 +24,7 @@ from chat.providers import (
 from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
 from tests.upstream import Fin, Gate, Stall, Upstream, answer, document, error, stream
 from tests.upstream.recordings import index, record, text
+from tests.upstream.script import counts
 
 STOP_SECONDS = 0.25
 """After a stop, upstream's connection is closed within this time."""
@@ -43,6 +44,16 @@ async def test_only_what_somebody_set_is_sent(upstream: Upstream):
     assert request.headers["accept"] == "text/event-stream"
     assert request.headers["accept-encoding"] == "identity"
     assert "cookie" not in request.headers
+
+
+async def test_a_server_that_cannot_stream_is_asked_for_the_whole_answer(upstream: Upstream):
+    choice = {"index": 0, "message": {"role": "assistant", "content": "All at once."}, "finish_reason": "stop"}
+    upstream.play("m", document({"model": "scripted-1", "choices": [choice], "usage": counts(7, 3)}))
+    outcome = await ask_once(upstream.base_url, "m", whole_answers=True)
+    assert (outcome.text, outcome.finish, outcome.counts) == ("All at once.", "stop", (7, 3, 10))
+    assert outcome.warnings == [], "it is what was asked for"
+    body = upstream.requests[-1].body
+    assert (body["stream"], "stream_options" in body) == (False, False)
 
 
 async def test_options_and_the_admins_additions_are_passed_on(upstream: Upstream):
