@@ -47,9 +47,16 @@ CLOSE_SECONDS = 1.5
 
 
 def _warm_up() -> None:
-    """What the first answer would have to wait for otherwise, on the event loop or at its end."""
+    """What the first answers would have to wait for otherwise.
+
+    Reading a token table takes half a second, and for 0.2 s of it tiktoken holds Python's one lock: no thread moves
+    then, neither the event loop nor the writer.
+    """
     providers.load_backend()
-    load_tables()
+    try:
+        load_tables()
+    except (OSError, ValueError):
+        logger.exception("tokens cannot be counted")
 
 
 class Runner:
@@ -75,8 +82,11 @@ class Runner:
     # Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open(self) -> None:
-        """Read what is queued and start the writer's thread, before any port is open; the caller holds the lock of the
-        data directory and has swept."""
+        """Warm up, read what is queued and start the writer's thread, before any port is open.
+
+        The caller holds the lock of the data directory and has swept.
+        """
+        _warm_up()
         self._left_behind = queued_admissions()
         self._writer.open()
 
@@ -87,7 +97,6 @@ class Runner:
         self._own(self._check_books(), "self-check")
         while self._left_behind:
             self._enqueue(*self._left_behind.pop(0))
-        self._own(self._readers.read(_warm_up), "warming up")
 
     async def drain(self, seconds: float) -> None:
         """Take nothing new, let running answers end for `seconds`, then cancel them; all are stored, queued stay."""

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.backends.signals import connection_created
 
+from chat import tokens
 from chat.generation import store
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
@@ -35,6 +36,25 @@ def db_with_owner(transactional_db):
     provider = Provider.objects.create(name="nobody", base_url="http://127.0.0.1:1/v1", private_network=True)
     LanguageModel.objects.create(provider=provider, name="fake")
     return owner
+
+
+async def test_the_token_tables_are_read_before_anybody_could_wait_for_them(db_with_owner):
+    tokens._table.cache_clear()
+    runner = Runner()
+    await asyncio.to_thread(runner.open)
+    assert tokens._table.cache_info().currsize == 2
+    await runner.close()
+
+
+async def test_a_portal_that_cannot_count_tokens_starts_all_the_same(db_with_owner, monkeypatch, caplog):
+    def differ():
+        raise ValueError("its sha256 is not the one that tiktoken expects")
+
+    monkeypatch.setattr("chat.generation.runner.load_tables", differ)
+    runner = Runner()
+    await asyncio.to_thread(runner.open)
+    assert "tokens cannot be counted" in caplog.text
+    await runner.close()
 
 
 async def test_a_stop_before_the_task_took_its_first_step_ends_the_generation(runner, db_with_owner):
