@@ -136,8 +136,8 @@ class ProviderAdmin(admin.ModelAdmin):
         """A key belongs to the server it was given for: it doesn't follow the address to another one."""
         new_key = form.cleaned_data.get("api_key", "")
         has_moved = change and obj.origin_differs(Provider.objects.values_list("base_url", flat=True).get(pk=obj.pk))
-        if has_moved or "usage_mode" in form.changed_data:
-            obj.asks_usage = True  # what the old server refused, the new one may take
+        if has_moved or {"usage_mode", "dialect"} & set(form.changed_data):
+            obj.asks_usage = True  # what the old server or endpoint refused, the new one may take
         if new_key:
             obj.set_credentials(new_key)
         elif form.cleaned_data.get("forget_key"):

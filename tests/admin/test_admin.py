@@ -149,9 +149,10 @@ def test_another_path_on_the_same_server_keeps_the_key(browse, provider):
     assert provider.credentials() == SECRET
 
 
-def test_a_moved_provider_is_asked_for_usage_again(browse, provider):
+@pytest.mark.parametrize("changed", [{"base_url": "https://other.example/v1"}, {"dialect": "completions"}], ids=str)
+def test_a_moved_provider_or_one_of_another_dialect_is_asked_for_usage_again(browse, provider, changed):
     Provider.objects.update(asks_usage=False)
-    browse.post(address("provider", provider), form_of(provider, base_url="https://other.example/v1"))
+    browse.post(address("provider", provider), form_of(provider, **changed))
     provider.refresh_from_db()
     assert provider.asks_usage is True
 
