@@ -23,9 +23,9 @@ from chat.access import language_of, session_key, user_of_session
 from chat.generation import news
 from chat.generation.conversations import NotFound
 from chat.generation.runner import Runner
-from chat.messages import sentence
+from chat.messages import sentence, why_not_whole
 from chat.models import LanguageModel
-from chat.protocol import CloseCode, ProtocolError
+from chat.protocol import ABSENT, CloseCode, ProtocolError
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class ChatConsumer(AsyncConsumer):
         if not await self.is_still_logged_in():
             return
         match command:
-            case protocol.Send() | protocol.Regenerate():
+            case protocol.Send() | protocol.Regenerate() | protocol.Continue():
                 self.own(self.send_prompt(command))
             case protocol.Follow(generation, after, epoch):
                 self.follow(generation, epoch, after)
@@ -166,7 +166,7 @@ class ChatConsumer(AsyncConsumer):
 
     # Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send_prompt(self, command: protocol.Send | protocol.Regenerate) -> None:
+    async def send_prompt(self, command: protocol.Prompt) -> None:
         """Accepted or refused; what is accepted is followed from here."""
         try:
             answer = await self.runner.send(self.user_id, command, self.news)
@@ -297,8 +297,12 @@ class ChatConsumer(AsyncConsumer):
             return
         if isinstance(frame, protocol.Error | protocol.Bye):
             frame = replace(frame, message=self.worded(frame.code, {}))
-        elif isinstance(frame, protocol.Refused | protocol.Finished) and frame.code is not None:
+        elif isinstance(frame, protocol.Refused | protocol.Status) and frame.code is not ABSENT:
             frame = replace(frame, message=self.worded(frame.code, frame.parameters))
+        elif isinstance(frame, protocol.Finished):
+            with translation.override(self.language):
+                reason = why_not_whole(frame.state, frame.code or "", frame.finish_reason, frame.parameters)
+            frame = replace(frame, message=reason or ABSENT)
         try:
             await self.send({"type": "websocket.send", "text": protocol.encode(frame)})
         except TimeoutError:

@@ -48,7 +48,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
         disable_local_provider()
         provider = Provider.objects.filter(name=ENVIRONMENT).first() or Provider(name=ENVIRONMENT)
         if provider.origin_differs(base_url):
-            provider.asks_usage = True  # what the old server refused, the new one may take
+            provider.refused_fields = {}  # what the old server refused, the new one may take
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER if api_key else Provider.Auth.NONE
         provider.private_network = is_private(base_url)
@@ -63,7 +63,9 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
 def sync_local_provider(base_url: str, api_key: str) -> None:
     """Point the provider `local` at the built-in model, whose port and key are new at every start."""
     with transaction.atomic():
-        provider = Provider.objects.filter(kind=LOCAL).first() or Provider(kind=LOCAL, max_parallel=2)
+        provider = Provider.objects.filter(kind=LOCAL).first() or Provider(
+            kind=LOCAL, max_parallel=2, continuation=Provider.Continuation.PREFILL
+        )
         provider.name = provider.name or _free_name()
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER

@@ -111,6 +111,7 @@ class DetailsForm(Form):
     seed = OptionField(
         "seed", int, _("Write a whole number of at most 9,007,199,254,740,992 on either side of 0, or leave it empty.")
     )
+    reasoning_effort = OptionField("reasoning_effort", str.strip, _("Choose one of the list."))
 
     def clean_title(self) -> str:
         """One line, and something in it."""
@@ -143,4 +144,5 @@ def details(conversation: Conversation) -> dict[str, Any]:
         "max_tokens": options.get("max_tokens"),
         "stop": [stop] if isinstance(stop, str) else stop,
         "seed": options.get("seed"),
+        "reasoning_effort": options.get("reasoning_effort"),
     }

@@ -16,6 +16,8 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from chat.finish_reasons import meaning_of
+
 SENTENCES: Mapping[str, Any] = {
     # What an upstream did
     "upstream_unreachable": _("The model server can't be reached."),
@@ -91,6 +93,7 @@ DETAILED: Mapping[str, tuple[str, Any]] = {
         ),
     ),
     "answer_too_long": ("limit", _("Stopped at the limit of %(limit)s. What came is kept.")),
+    "too_long": ("limit", _("This answer is as long as one may be: %(limit)s.")),
     "limit_user": (
         "limit",
         ngettext_lazy(
@@ -103,12 +106,27 @@ DETAILED: Mapping[str, tuple[str, Any]] = {
 
 UNKNOWN_CODE = _("Something went wrong (%(code)s).")
 
+# By what upstream means by its finish_reason.
 FINISH_REASONS: Mapping[str, Any] = {
     "stop": _("finished"),
     "length": _("cut at the limit of its length"),
+    "window": _("cut, the context window is full"),
     "content_filter": _("cut by the provider's content filter"),
     "tool_calls": _("ended by asking for a tool"),
+    "capacity": _("cut for lack of capacity"),
+    "abort": _("broken off by the model server"),
+    "error": _("failed"),
 }
+
+# What stands below an answer that is complete and yet not whole.
+CUTS: Mapping[str, Any] = {
+    "length": _("Cut at the limit of its length."),
+    "window": _("Cut: the model's context window is full."),
+    "content_filter": _("The provider's content filter cut this answer."),
+    "capacity": _("Cut: the model server lacked capacity."),
+    "abort": _("The model server broke this answer off."),
+}
+CUT_AT = ngettext_lazy("Cut at the limit of %(limit)d token.", "Cut at the limit of %(limit)d tokens.", "limit")
 
 # What is said when upstream gave no finish_reason, by the state of the generation.
 ENDS_WITHOUT_REASON: Mapping[str, Any] = {
@@ -118,6 +136,7 @@ ENDS_WITHOUT_REASON: Mapping[str, Any] = {
     "interrupted": _("interrupted"),
 }
 
+STOPPED = _("You stopped this answer.")
 OTHER_REASON = _("ended with “%(reason)s”")
 
 
@@ -140,5 +159,29 @@ def sentence(code: str, parameters: Mapping[str, object] | None = None) -> str:
 def finish_reason_in_words(reason: str | None, state: str) -> str:
     """How an answer ended, in words; '' while it runs. `reason` is upstream's own word, None when none came."""
     if reason:
-        return str(FINISH_REASONS.get(reason) or OTHER_REASON % {"reason": reason})
+        return str(FINISH_REASONS.get(meaning_of(reason)) or OTHER_REASON % {"reason": reason})
     return str(ENDS_WITHOUT_REASON.get(state, ""))
+
+
+def why_not_whole(state: str, code: str, reason: str | None, parameters: Mapping[str, object] | None = None) -> str:
+    """What stands below an answer that has ended and may lack something; '' for a whole one.
+
+    code        the error code, '' for none
+    reason      upstream's finish_reason, None when none came
+    parameters  those of the code; without a code, `limit` may be the tokens at which it was cut
+    """
+    if code:
+        return sentence(code, parameters)
+    if state == "stopped":
+        return str(STOPPED)
+    if state == "interrupted":
+        return sentence("server_restarted")
+    if state != "completed":
+        return ""
+    if not reason:
+        return sentence("upstream_incomplete")
+    meaning = meaning_of(reason)
+    limit = (parameters or {}).get("limit")
+    if meaning == "length" and isinstance(limit, int):
+        return str(CUT_AT % {"limit": limit})
+    return str(CUTS.get(meaning, ""))

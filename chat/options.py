@@ -28,12 +28,17 @@ def _stop_texts(value: Any) -> bool:
     )
 
 
+def _effort(value: Any) -> bool:
+    return value in ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
 OPTIONS: dict[str, Callable[[Any], bool]] = {
     "temperature": _between(0, 2),
     "top_p": _between(0, 1),
     "max_tokens": _whole(1, 10_000_000),
     "stop": _stop_texts,
     "seed": _whole(-(2**53), 2**53),
+    "reasoning_effort": _effort,
     "frequency_penalty": _between(-2, 2),
     "presence_penalty": _between(-2, 2),
 }

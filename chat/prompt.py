@@ -13,6 +13,10 @@ ANSWER_TOKENS = 4096
 """… at most so many tokens."""
 
 
+GO_ON = "Go on exactly where your last message was cut off. Repeat nothing of it, and say nothing before or after."
+"""What asks a model to continue; models follow instructions in English best, whatever they are to write in."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """A prompt of the user with its answer. `answer` None = not to be sent: none yet, empty or failed."""
@@ -35,12 +39,16 @@ def build(
     system_prompt: str = "",
     context_window: int | None = None,
     max_tokens: int | None = None,
+    cut_answer: str = "",
+    go_on: str = GO_ON,
     count: Counter,
 ) -> Prompt:
     """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is to be answered.
 
     context_window  tokens of prompt and answer together; None = unknown, everything is sent
     max_tokens      tokens that the answer may take; None = a share of the window
+    cut_answer      what the last turn's answer has already; it is sent too
+    go_on           what is said after it; '' = nothing, for upstreams that take up what the last message holds
     count           tokens of one message with its overhead; called only when there is a window
 
     Turns before the last that have no answer are left out: many chat templates want user and assistant by turns, and a
@@ -50,13 +58,16 @@ def build(
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     *earlier, last = turns
     history = [turn for turn in earlier if turn.answer]
-    final = {"role": "user", "content": last.prompt}
+    final = [{"role": "user", "content": last.prompt}]
+    if cut_answer:
+        final.append({"role": "assistant", "content": cut_answer})
+        final += [{"role": "user", "content": go_on}] if go_on else []
     kept = history
     if context_window is not None and history:
         reserve = max_tokens if max_tokens is not None else min(context_window // ANSWER_SHARE, ANSWER_TOKENS)
-        room = context_window - reserve - 3 - sum(count(message) for message in [*system, final])
+        room = context_window - reserve - 3 - sum(count(message) for message in [*system, *final])
         kept = _newest_that_fit(history, room, count)
-    messages = [*system, *(message for turn in kept for message in _messages(turn)), final]
+    messages = [*system, *(message for turn in kept for message in _messages(turn)), *final]
     return Prompt(messages, len(history) - len(kept))
 
 

@@ -88,6 +88,15 @@ class Regenerate:
 
 
 @dataclass(frozen=True)
+class Continue:
+    """Go on where the answer `message` was cut: a sibling of it that begins with its text."""
+
+    type: ClassVar[str] = "continue"
+    key: uuid.UUID
+    message: uuid.UUID
+
+
+@dataclass(frozen=True)
 class Follow:
     """Send what comes after `seq` *after*."""
 
@@ -128,7 +137,9 @@ class Heartbeat:
     type: ClassVar[str] = "hb"
 
 
-Command = Send | Regenerate | Follow | Unfollow | Watch | Stop | Heartbeat
+Prompt = Send | Regenerate | Continue
+"""What makes a generation."""
+Command = Prompt | Follow | Unfollow | Watch | Stop | Heartbeat
 COMMANDS: dict[str, type[Any]] = {command_class.type: command_class for command_class in get_args(Command)}
 
 
@@ -294,6 +305,7 @@ class Delta:
 class Status:
     """Where it stands. `turns_left_out`: so many of the oldest turns did not fit into the context window.
 
+    While `retrying`, `code` and `message` say why. `parameters` fill the sentence and are not sent.
     `elapsed_ms`: since it was queued, since the request of this attempt was sent, or since the wait for the next one
     began; `ttft_ms`: as in `finished`, from the first delta on.
     """
@@ -308,11 +320,17 @@ class Status:
     turns_left_out: int = ABSENT
     elapsed_ms: int = ABSENT
     ttft_ms: int = ABSENT
+    code: str = ABSENT
+    message: str = ABSENT
+    parameters: Mapping[str, Any] = field(default_factory=dict, metadata={"sent": False})
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end, and what it took. The last frame of a following. `parameters` fill the sentence and are not sent."""
+    """The end, and what it took. The last frame of a following. `parameters` fill the sentence and are not sent.
+
+    `message` says why the answer isn't whole, also where there is no code: stopped, or cut at a limit.
+    """
 
     type: ClassVar[str] = "finished"
     generation: str

@@ -2,7 +2,7 @@
 half a second and so runs in a thread, never on the event loop.
 
 The cookbook's overhead: each message costs 3 tokens besides its role and content (+1 for a name), and the answer is
-primed with 3; the retired gpt-3.5-turbo-0301 took 4 a message and −1 for a name.
+primed with 3; the retired gpt-3.5-turbo-0301 took 4 a message and −1 for a name (OVERHEADS).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 import tiktoken
 import tiktoken.model
@@ -24,6 +25,12 @@ import tiktoken.model
 DEFAULT_ENCODING = "o200k_base"
 ENCODINGS = ("o200k_base", "o200k_harmony", "cl100k_base")
 """Those whose tables are at hand. Any other one would be looked for on the network."""
+STAND_INS = {"p50k_base": "cl100k_base", "p50k_edit": "cl100k_base", "r50k_base": "cl100k_base", "gpt2": "cl100k_base"}
+"""What models of the time before are counted with: their own tables are not at hand."""
+
+OVERHEADS = {"gpt-3.5-turbo-0301": (4, -1)}
+"""By model: tokens a message, and a name. The cookbook's older formula."""
+USUAL_OVERHEAD = (3, 1)
 
 PIECE = 50_000
 """Characters counted at once: tiktoken's pattern overflows its stack (a panic, not an exception) on about a million
@@ -32,15 +39,24 @@ spaces in a row. A cut costs at most one token too many."""
 PER_ANSWER = 3
 
 
-def encoding_name(model: str, chosen: str = "") -> str:
-    """The encoding for a model's name: the chosen one, else by tiktoken's own table, else o200k_base."""
+class Encoding(NamedTuple):
+    """The table to count with. `is_exact`: it is the model's own, as its name tells; else counts are estimates."""
+
+    name: str
+    is_exact: bool
+
+
+def encoding_for(model: str, chosen: str = "") -> Encoding:
+    """The encoding for a model's name: the chosen one, else by tiktoken's own table, else o200k_base as an estimate."""
     if chosen in ENCODINGS:
-        return chosen
+        return Encoding(chosen, is_exact=True)
     try:
         name = tiktoken.model.encoding_name_for_model(model.rsplit("/", 1)[-1])
     except KeyError:
-        return DEFAULT_ENCODING
-    return name if name in ENCODINGS else DEFAULT_ENCODING
+        name = ""
+    if name in ENCODINGS:
+        return Encoding(name, is_exact=True)
+    return Encoding(STAND_INS.get(name, DEFAULT_ENCODING), is_exact=False)
 
 
 def count_text(text: str, encoding: str) -> int:
@@ -53,7 +69,7 @@ def count_text(text: str, encoding: str) -> int:
 
 def count_message(message: Mapping[str, str], encoding: str, model: str = "") -> int:
     """Tokens of one message of a prompt, with its overhead."""
-    per_message, per_name = (4, -1) if model == "gpt-3.5-turbo-0301" else (3, 1)
+    per_message, per_name = OVERHEADS.get(model, USUAL_OVERHEAD)
     count = per_message + count_text(message["role"], encoding) + count_text(message["content"], encoding)
     if "name" in message:
         count += per_name + count_text(message["name"], encoding)

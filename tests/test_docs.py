@@ -96,6 +96,7 @@ def sent_fields(frame_class: type) -> list[Any]:
 
 # The protocol ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+JS = "static/chat/js"
 PROTOCOL = page("docs/protocol.md")
 PARTS = sections(PROTOCOL, 2)
 COMMANDS = sections(PARTS["Commands"], 3)
@@ -112,8 +113,11 @@ def test_the_script_has_the_names_of_the_protocol():
 
 
 def test_the_script_sends_every_command_and_hears_every_frame():
-    script = "".join(page(f"static/chat/js/{module}.js") for module in ("chat", "connection", "following", "socket"))
-    sent = set(re.findall(r'{ type: "(\w+)"', script))
+    script = "".join(page(f"{JS}/{module}.js") for module in ("chat", "connection", "following", "socket"))
+    chosen = re.search(
+        r'"retry", { view: this, type: name === "(\w+)" \? name : "(\w+)" }', page(f"{JS}/message_view.js")
+    )
+    sent = {*re.findall(r'{ type: "(\w+)"', script), *(chosen.groups() if chosen else ())}
     heard = set(re.findall(r'case "(\w+)":|\btype [!=]== "(\w+)"', script))
 
     assert sent == set(protocol.COMMANDS)
@@ -175,7 +179,7 @@ def test_the_options_are_those_that_are_read():
 
 
 def test_usage_and_timing_have_the_fields_of_a_stored_end():
-    everything = store.Usage(1, 2, 3, 4, 5, source="reported")
+    everything = store.Usage(1, 2, 3, 4, 5, source="counted", is_estimated=True)
     end = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=everything)
     least = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=store.Usage())
     for name in ("usage", "timing"):

@@ -35,6 +35,8 @@ def filled(**fields: str) -> DetailsForm:
         ({"max_tokens": "10000000"}, {"options": {"max_tokens": 10_000_000}}),
         ({"max_tokens": " "}, {"options": {"max_tokens": None}}),
         ({"seed": "0"}, {"options": {"seed": 0}}),
+        ({"reasoning_effort": "low"}, {"options": {"reasoning_effort": "low"}}),
+        ({"reasoning_effort": ""}, {"options": {"reasoning_effort": None}}),
         ({"seed": str(-(2**53))}, {"options": {"seed": -(2**53)}}),
         ({"seed": str(2**53)}, {"options": {"seed": 2**53}}),
         ({"stop": "END\r\n###"}, {"options": {"stop": ["END", "###"]}}),
@@ -119,6 +121,7 @@ def test_details_are_what_the_page_reads() -> None:
         "max_tokens": None,
         "stop": ["END"],
         "seed": None,
+        "reasoning_effort": None,
     }
     assert details(Conversation(options={"stop": ["a", "b"]}))["stop"] == ["a", "b"]
     assert details(Conversation())["stop"] == []

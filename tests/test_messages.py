@@ -6,7 +6,8 @@ import pytest
 from django.utils import translation
 
 from chat import protocol
-from chat.messages import DETAILED, FINISH_REASONS, SENTENCES, finish_reason_in_words, sentence
+from chat.finish_reasons import SPELLINGS
+from chat.messages import DETAILED, FINISH_REASONS, SENTENCES, finish_reason_in_words, sentence, why_not_whole
 from chat.providers.base import PROVIDER_CODES
 
 OF_THE_PORTAL = {"queue_timeout", "internal", "server_shutdown", "server_restarted"}
@@ -47,8 +48,47 @@ def test_an_unknown_code_is_named():
 
 
 def test_an_unknown_finish_reason_is_quoted():
-    assert finish_reason_in_words("eos", "completed") == "ended with “eos”"
-    assert set(FINISH_REASONS) == {"stop", "length", "content_filter", "tool_calls"}
+    assert finish_reason_in_words("boredom", "completed") == "ended with “boredom”"
+    assert set(FINISH_REASONS) == set(SPELLINGS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("stop", "finished"),
+        ("eos_token", "finished"),
+        ("STOP", "finished"),
+        ("max_tokens", "cut at the limit of its length"),
+        ("MAX_TOKENS", "cut at the limit of its length"),
+        ("model_context_window_exceeded", "cut, the context window is full"),
+        ("SAFETY", "cut by the provider's content filter"),
+        ("tool_use", "ended by asking for a tool"),
+        ("insufficient_system_resource", "cut for lack of capacity"),
+    ],
+)
+def test_a_finish_reason_is_understood_in_every_spelling(reason, words):
+    assert finish_reason_in_words(reason, "completed") == words
+
+
+@pytest.mark.parametrize(
+    ("end", "parameters", "said"),
+    [
+        (("completed", "", "stop"), {}, ""),
+        (("completed", "", "something new"), {}, ""),
+        (("completed", "", "length"), {"limit": 193}, "Cut at the limit of 193 tokens."),
+        (("completed", "", "length"), {"limit": 1}, "Cut at the limit of 1 token."),
+        (("completed", "", "max_tokens"), {}, "Cut at the limit of its length."),
+        (("completed", "", "length"), {"limit": "many"}, "Cut at the limit of its length."),
+        (("completed", "", "content_filter"), {}, "The provider's content filter cut this answer."),
+        (("completed", "", None), {}, "The model's answer ended without an end mark; it may be cut."),
+        (("stopped", "", None), {}, "You stopped this answer."),
+        (("interrupted", "", None), {}, "The server restarted while this was being written. What came is kept."),
+        (("failed", "upstream_stalled", None), {}, "The answer stopped arriving. What came is kept."),
+        (("failed", "answer_too_long", "length"), {"limit": "9 s"}, "Stopped at the limit of 9 s. What came is kept."),
+    ],
+)
+def test_below_an_answer_stands_why_it_is_not_whole(end, parameters, said):
+    assert why_not_whole(*end, parameters) == said
 
 
 def test_sentences_are_made_in_the_language_of_the_moment():

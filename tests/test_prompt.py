@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.prompt import Turn, build
+from chat.prompt import GO_ON, Turn, build
 
 
 def length(message):
@@ -54,3 +54,22 @@ def test_turns_without_an_answer_are_no_context_and_do_not_count_as_left_out():
     prompt = build([Turn("failed"), Turn("a", "b"), Turn("empty", ""), Turn("last")], count=length)
     assert contents(prompt) == ["a", "b", "last"]
     assert prompt.turns_left_out == 0
+
+
+def test_a_cut_answer_is_sent_with_the_wish_to_go_on():
+    prompt = build([Turn("aaaa", "AAAA"), Turn("last")], cut_answer="Half", count=length)
+    assert [message["role"] for message in prompt.messages] == ["user", "assistant", "user", "assistant", "user"]
+    assert contents(prompt) == ["aaaa", "AAAA", "last", "Half", GO_ON]
+
+
+def test_a_cut_answer_stands_last_where_upstream_takes_it_up():
+    assert contents(build([Turn("last")], cut_answer="Half", go_on="", count=length)) == ["last", "Half"]
+
+
+def test_a_cut_answer_takes_its_room_in_the_window():
+    # last 5, half 5, primer 3, answer 10; the turn 10
+    fits = build([Turn("aaaa", "AAAA"), Turn("last")], cut_answer="Half", go_on="", context_window=33, max_tokens=10,
+                 count=length)  # fmt: skip
+    cut = build([Turn("aaaa", "AAAA"), Turn("last")], cut_answer="Half", go_on="", context_window=32, max_tokens=10,
+                count=length)  # fmt: skip
+    assert (fits.turns_left_out, cut.turns_left_out) == (0, 1)

@@ -34,6 +34,7 @@ def send(**changes):
         ),
         (send(model=None, options=None, parent=None), protocol.Send(uuid.UUID(ID), None, "hi")),
         ({"type": "regenerate", "key": ID, "message": ID}, protocol.Regenerate(uuid.UUID(ID), uuid.UUID(ID))),
+        ({"type": "continue", "key": ID, "message": ID}, protocol.Continue(uuid.UUID(ID), uuid.UUID(ID))),
         ({"type": "follow", "generation": ID, "after": 0}, protocol.Follow(uuid.UUID(ID), 0)),
         (
             {"type": "follow", "generation": ID, "after": 7, "epoch": "e"},
@@ -94,7 +95,7 @@ def test_a_well_formed_command_is_read(command, expected):
         (json.dumps({"type": "stop"}), "invalid_command", None),
         (json.dumps({"type": "watch"}), "invalid_command", None),
         (json.dumps({"type": "watch", "conversation": "here"}), "invalid_command", None),
-        (json.dumps({"type": "continue", "key": ID, "message": ID}), "invalid_command", ID),
+        (json.dumps({"type": "continue", "key": ID, "message": ID, "text": "x"}), "invalid_command", ID),
         (json.dumps({"type": "edit", "key": ID, "message": ID, "text": "x"}), "invalid_command", ID),
     ],
 )

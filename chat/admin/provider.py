@@ -38,6 +38,7 @@ class ProviderForm(forms.ModelForm):
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}),
     )
     forget_key = forms.BooleanField(label=_("Delete the stored API key"), required=False)
+    send_again = forms.BooleanField(label=_("Send the refused fields again"), required=False)
 
     class Meta:
         model = Provider
@@ -51,6 +52,7 @@ class ProviderForm(forms.ModelForm):
             "max_tokens_field",
             "whole_answers",
             "think_tags",
+            "continuation",
             "extra_headers",
             "extra_query",
             "extra_body",
@@ -74,6 +76,8 @@ class ProviderForm(forms.ModelForm):
         )
         if not is_set:
             del self.fields["forget_key"]
+        if not self.instance.refused_fields:
+            del self.fields["send_again"]
         if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
             cast(forms.ChoiceField, self.fields["kind"]).choices = [(self.instance.kind, self.instance.kind)]
         for name in ("extra_headers", "extra_query", "extra_body"):
@@ -106,7 +110,7 @@ class ProviderAdmin(admin.ModelAdmin):
     list_display = ["name", "base_url", "kind", "api_key_state", "enabled"]
     list_filter = ["enabled", "kind"]
     search_fields = ["name", "base_url"]
-    readonly_fields = ["api_key_state"]
+    readonly_fields = ["api_key_state", "refused"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         may_change = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
@@ -114,7 +118,9 @@ class ProviderAdmin(admin.ModelAdmin):
         if may_change:
             key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
-        dialect = ["dialect", "whole_answers", "think_tags", "usage_mode", "max_tokens_field"]
+        dialect = ["dialect", "whole_answers", "think_tags", "continuation", "usage_mode", "max_tokens_field"]
+        if obj and obj.refused_fields:
+            dialect += ["refused", "send_again"] if may_change else ["refused"]
         extras = ["extra_headers", "extra_query", "extra_body"]
         first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
         if obj and obj.name == ENVIRONMENT:
@@ -125,19 +131,26 @@ class ProviderAdmin(admin.ModelAdmin):
         return [
             (None, first),
             (_("Limits"), {"fields": [*limits, "max_retries", "max_parallel"], "classes": ["collapse"]}),
-            (_("Dialect"), {"fields": [*dialect, *extras], "classes": ["collapse"]}),
+            (_("Dialect"), {"fields": [*dialect, *extras], "classes": [] if "refused" in dialect else ["collapse"]}),
         ]
 
     @admin.display(description=_("API key"))
     def api_key_state(self, provider: Provider) -> str:
         return str(_("set") if provider.ciphertext else _("not set"))
 
+    @admin.display(description=_("Refused fields, not sent any more"))
+    def refused(self, provider: Provider) -> str:
+        """`temperature (gpt-5), stream_options`: what the server did not take, and of which model."""
+        pairs = [(name, model) for model, names in provider.refused_fields.items() for name in names]
+        return ", ".join(f"{name} ({model})" if model else name for name, model in pairs)
+
     def save_model(self, request: HttpRequest, obj: Provider, form: ProviderForm, change: bool) -> None:
         """A key belongs to the server it was given for: it doesn't follow the address to another one."""
         new_key = form.cleaned_data.get("api_key", "")
         has_moved = change and obj.origin_differs(Provider.objects.values_list("base_url", flat=True).get(pk=obj.pk))
-        if has_moved or {"usage_mode", "dialect"} & set(form.changed_data):
-            obj.asks_usage = True  # what the old server or endpoint refused, the new one may take
+        has_changed = {"usage_mode", "dialect", "max_tokens_field", "send_again"} & set(form.changed_data)
+        if has_moved or has_changed or obj.extra_body != form.initial.get("extra_body", {}):
+            obj.refused_fields = {}  # what the old server or endpoint refused, the new one may take
         if new_key:
             obj.set_credentials(new_key)
         elif form.cleaned_data.get("forget_key"):

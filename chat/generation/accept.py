@@ -10,16 +10,17 @@ import json
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from chat.generation.log import Kept
 from chat.models import Conversation, Generation, LanguageModel, Message, State, UsageRecord
 from chat.models.conversation import title_from
-from chat.protocol import TEXT_BYTES, Regenerate, Send
+from chat.protocol import SNAPSHOT_BYTES, TEXT_BYTES, Continue, Prompt, Regenerate, Send
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Admitted:
     """Answers that the provider writes at once; 0 = no limit."""
     waits_for: uuid.UUID | None
     """The generation that still writes the answer before this prompt."""
+    kept: Kept = Kept()
+    """What the answer begins with."""
 
 
 class Refusal(Exception):
@@ -50,7 +53,7 @@ class Refusal(Exception):
         self.parameters = parameters
 
 
-def accept(user_id: int, command: Send | Regenerate) -> Admitted:
+def accept(user_id: int, command: Prompt) -> Admitted:
     """Store the command as a queued generation, or find the one that its key made before. Raises Refusal.
 
     The key is looked up before any limit, so that sending again is never refused for being too much.
@@ -64,11 +67,28 @@ def accept(user_id: int, command: Send | Regenerate) -> Admitted:
     if isinstance(command, Send):
         _check_text(command.text)
     _check_limits(user_id)
-    prompt = _stored_prompt(user_id, command) if isinstance(command, Send) else _repeated_prompt(user_id, command)
-    return _admitted(_queue(user_id, command, prompt, request_hash), duplicate=False)
+    match command:
+        case Send():
+            order = _Order(_stored_prompt(user_id, command), command.model, command.options or {})
+        case Regenerate():
+            order = _Order(_repeated_prompt(user_id, command), command.model, command.options or {})
+        case Continue():
+            order = _rest_of_answer(user_id, command)
+    return _admitted(_queue(user_id, command.key, order, request_hash), duplicate=False)
 
 
-def hash_of(command: Send | Regenerate) -> str:
+@dataclass(frozen=True)
+class _Order:
+    """An answer to be written: to which prompt, by which model (None = the conversation's), from which text on."""
+
+    prompt: Message
+    model: str | None
+    options: dict[str, Any]
+    content: str = ""
+    reasoning: str = ""
+
+
+def hash_of(command: Prompt) -> str:
     """What makes two commands with one key the same: everything but the key."""
     content = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in asdict(command).items()}
     del content["key"]
@@ -140,6 +160,21 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
     return message
 
 
+def _rest_of_answer(user_id: int, command: Continue) -> _Order:
+    """The same once more, from where the answer was cut; one without text begins anew."""
+    cut = Generation.objects.owned_by(user_id).filter(message=command.message).select_related("message__parent").first()
+    if cut is None or cut.message.parent is None:
+        raise Refusal("not_found")
+    if not cut.is_final:
+        raise Refusal("busy_try_again", 1000)
+    answer = cut.message
+    if len(answer.content.encode()) + len(answer.reasoning.encode()) >= SNAPSHOT_BYTES:
+        raise Refusal("too_long", limit=f"{SNAPSHOT_BYTES // 1024} KiB")
+    model = None if cut.model_id is None else str(cut.model_id)
+    kept = (answer.content, answer.reasoning) if answer.content else ("", "")
+    return _Order(cast(Message, answer.parent), model, cut.options, *kept)
+
+
 def _choose_model(chosen: str | None, conversation: Conversation) -> LanguageModel:
     """The chosen model, else the conversation's, else the portal's default."""
     usable = {str(model.pk): model for model in LanguageModel.objects.usable()}
@@ -154,9 +189,10 @@ def _choose_model(chosen: str | None, conversation: Conversation) -> LanguageMod
     return next(iter(usable.values()))
 
 
-def _queue(user_id: int, command: Send | Regenerate, prompt: Message, request_hash: str) -> Generation:
+def _queue(user_id: int, key: uuid.UUID, order: _Order, request_hash: str) -> Generation:
+    prompt = order.prompt
     conversation = prompt.conversation
-    model = _choose_model(command.model, conversation)
+    model = _choose_model(order.model, conversation)
     user = get_user_model().objects.get(pk=user_id)
     now = timezone.now()
     answer = Message.objects.create(
@@ -164,13 +200,16 @@ def _queue(user_id: int, command: Send | Regenerate, prompt: Message, request_ha
         parent=prompt,
         role=Message.Role.ASSISTANT,
         created_at=max(now, prompt.created_at + timedelta(microseconds=1)),
+        content=order.content,
+        reasoning=order.reasoning,
     )
     generation = Generation.objects.create(
         user=user,
         message=answer,
         model=model,
-        options=command.options or {},
-        key=command.key,
+        options=order.options,
+        kept_characters=len(order.content),
+        key=key,
         request_hash=request_hash,
         created_at=now,
     )
@@ -203,6 +242,7 @@ def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
         provider=provider.pk if provider else None,
         provider_slots=provider.max_parallel if provider else 0,
         waits_for=before.pk if before else None,
+        kept=Kept(answer.content, answer.reasoning) if generation.kept_characters else Kept(),
     )
 
 

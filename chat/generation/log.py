@@ -34,6 +34,14 @@ class Unsaved:
     """Milliseconds after the request."""
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a continued answer begins with: the text of the one that was cut. It belongs to no delta."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
 class Log:
     """The text of one generation as it comes, and where it stands."""
 
@@ -44,6 +52,7 @@ class Log:
         epoch: str,
         conversation: uuid.UUID | None = None,
         clock: Clock = time.monotonic,
+        kept: Kept = Kept(),
     ) -> None:
         self.generation = generation
         self.owner_id = owner_id
@@ -60,7 +69,8 @@ class Log:
         self._texts: list[str] = []
         self._reasonings: list[str] = []
         self._listeners: set[asyncio.Event] = set()
-        self.bytes = 0
+        self.kept = kept
+        self.bytes = _utf8_length(kept.text) + _utf8_length(kept.reasoning)
 
     @property
     def seq(self) -> int:
@@ -70,11 +80,21 @@ class Log:
     @property
     def text(self) -> str:
         """The whole content so far."""
-        return "".join(self._texts)
+        return self.kept.text + self.new_text
 
     @property
     def reasoning(self) -> str:
         """The whole reasoning so far."""
+        return self.kept.reasoning + self.new_reasoning
+
+    @property
+    def new_text(self) -> str:
+        """The content that this generation wrote."""
+        return "".join(self._texts)
+
+    @property
+    def new_reasoning(self) -> str:
+        """The reasoning that this generation wrote."""
         return "".join(self._reasonings)
 
     def append(self, text: str, reasoning: str) -> int:

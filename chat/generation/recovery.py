@@ -98,8 +98,9 @@ def _end_of(generation: Generation) -> store.End:
         generation=generation.pk,
         usage_record=record.pk,
         state=State.STOPPED if stopped else State.INTERRUPTED,
-        text=text,
-        reasoning=reasoning,
+        text=generation.message.content + text,  # what is there already is the beginning of a continued answer
+        reasoning=generation.message.reasoning + reasoning,
+        kept_characters=generation.kept_characters,
         deltas=seq,
         finish_reason=generation.finish_reason,
         code=None if stopped else "server_restarted",

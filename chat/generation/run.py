@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError
 
+from chat.finish_reasons import meaning_of
 from chat.generation import store
 from chat.generation.accept import Admitted
 from chat.generation.failpoint import reach
@@ -41,8 +42,8 @@ logger = logging.getLogger(__name__)
 WRITE_WAIT = (0.1, 2.0)
 """Seconds between tries to write: the first wait, doubled up to the second."""
 
-ENDS_WITHOUT_TEXT = ("length", "content_filter", "tool_calls")
-"""Reasons for which an answer without any text is no failure: asking again would bring the same."""
+ENDS_WITHOUT_TEXT = ("length", "window", "content_filter", "tool_calls")
+"""Meanings of finish_reason for which an answer without any text is no failure: asking again would bring the same."""
 
 
 class Gone(Exception):
@@ -112,17 +113,21 @@ class Run:
             state, code = State.FAILED, "internal"
             logger.exception("generation %s failed", self.log.generation)
         self.over = True
+        usage = await self._usage(state)
+        if state == State.COMPLETED and meaning_of(self.finish_reason) == "length":
+            parameters = self._limit_reached(usage)
         return store.End(
             generation=self.log.generation,
             usage_record=self.admitted.usage_record,
             state=state,
             text=self.log.text,
             reasoning=self.log.reasoning,
+            kept_characters=len(self.log.kept.text),
             deltas=self.log.seq,
             finish_reason=self.finish_reason,
             code=code,
             parameters=parameters,
-            usage=await self._usage(state),
+            usage=usage,
             timing=self.watch.timing(),
             attempts=self._tries,
             response_model=self._response_model,
@@ -187,7 +192,13 @@ class Run:
                     raise
                 logger.info("generation %s: %s, again in %.2f s", self.log.generation, error.code, wait)
                 self.log.restart_clock()
-                self._tell("retrying", attempt=self._tries + 1, wait_ms=round(wait * 1000))
+                self._tell(
+                    "retrying",
+                    attempt=self._tries + 1,
+                    wait_ms=round(wait * 1000),
+                    code=error.code,
+                    parameters=_parameters(error),
+                )
                 await asyncio.sleep(wait)
                 self.log.restart_clock()
                 self._tell("connecting", attempt=self._tries + 1)
@@ -199,7 +210,7 @@ class Run:
         async with aclosing(adapter.stream(inputs.asked.request, self)) as events:
             async for event in events:
                 self._take(event)
-        if not self.log.seq and self.finish_reason not in ENDS_WITHOUT_TEXT:
+        if not self.log.seq and meaning_of(self.finish_reason) not in ENDS_WITHOUT_TEXT:
             raise ProviderError("answer_empty", permanent=False, max_tries=2)
 
     # The adapter's probe ──────────────────────────────────────────────────────────────────────────────────────────
@@ -268,7 +279,7 @@ class Run:
     def _attempt_number(self) -> dict[str, int]:
         return {"attempt": self._tries} if self._tries > 1 else {}
 
-    def _tell(self, phase: str, **details: int) -> None:
+    def _tell(self, phase: str, **details: Any) -> None:
         state = "stopping" if self.stop_requested else "running"
         left_out = self._turns_left_out or ABSENT
         self.log.tell(Status(str(self.log.generation), state, phase, turns_left_out=left_out, **details))
@@ -278,6 +289,13 @@ class Run:
         self.log.tell(replace(self.log.status, state="stopping"))
 
     # The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _limit_reached(self, usage: store.Usage) -> dict[str, int]:
+        """The tokens at which the answer was cut: as upstream counts them, else what was asked for; perhaps unknown."""
+        if usage.source == "reported" and usage.completion_tokens:
+            return {"limit": usage.completion_tokens}
+        asked = self._inputs.asked.request.options.get("max_tokens") if self._inputs else None
+        return {"limit": asked} if isinstance(asked, int) else {}
 
     async def _usage(self, state: State) -> store.Usage:
         """Reported by upstream, else counted; zeros when nothing reached the model; unknown when we cannot tell."""
@@ -299,7 +317,7 @@ class Run:
                 return store.Usage()  # cut before we know whether it was sent
         try:
             counted: store.Usage = await self._house.read(
-                store.count_usage, self._inputs.asked, self.log.text, self.log.reasoning
+                store.count_usage, self._inputs.asked, self.log.new_text, self.log.new_reasoning
             )
         except Exception:
             logger.exception("the tokens of generation %s could not be counted", self.log.generation)

@@ -27,9 +27,10 @@ from chat.generation.news import Watch
 from chat.generation.queue import Entry, Queue
 from chat.generation.run import Run, store_end
 from chat.generation.writer import Readers, Writer
-from chat.models import Provider, State
-from chat.protocol import ABSENT, Accepted, Frame, Refused, Regenerate, Send, Status
+from chat.models import State
+from chat.protocol import ABSENT, Accepted, Frame, Prompt, Refused, Status
 from chat.providers.base import Adapter, Endpoint
+from chat.providers.base import Refused as RefusedField
 from chat.timing import Clock
 from chat.tokens import load_tables
 
@@ -157,7 +158,7 @@ class Runner:
         known = self._adapters.get(provider)
         if known is not None and known[0] == endpoint:
             return known[1]
-        adapter = providers.build(replace(endpoint, remember=lambda field: self._remember(provider, field)))
+        adapter = providers.build(replace(endpoint, remember=lambda refused: self._remember(provider, refused)))
         self._adapters[provider] = (endpoint, adapter)
         if known is not None:
             self._own(self._close_when_idle(provider, known[1]), "closing an adapter")
@@ -172,11 +173,10 @@ class Runner:
         if log.conversation is not None:
             self.conversations.news.tell(log.owner_id, log.conversation)
 
-    def _remember(self, provider: int, field: str) -> None:
+    def _remember(self, provider: int, refused: RefusedField) -> None:
         """Upstream refused a field of the request: don't send it again."""
-        change = {"asks_usage": False} if field == "stream_options" else {"max_tokens_field": "max_completion_tokens"}
-        logger.info("provider %d does not take %s; it is not sent any more", provider, field)
-        self._own(self._writer.write(lambda: Provider.objects.filter(pk=provider).update(**change)), "remembering")
+        logger.info("provider %d does not take %s; it is not sent any more", provider, refused.field)
+        self._own(self._writer.write(lambda: store.remember(provider, refused)), "remembering")
 
     async def _close_when_idle(self, provider: int, adapter: Adapter) -> None:
         running = [task for run, task in self._runs.values() if run.admitted.provider == provider]
@@ -186,7 +186,7 @@ class Runner:
 
     # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, user_id: int, command: Send | Regenerate, by: Watch | None = None) -> Accepted | Refused:
+    async def send(self, user_id: int, command: Prompt, by: Watch | None = None) -> Accepted | Refused:
         """Store a prompt and queue its answer; the answer to the command. `by`: the watch of the tab that sends it.
 
         The work goes on when the caller is cancelled: a prompt that is committed is answered.
@@ -214,7 +214,7 @@ class Runner:
             admitted.duplicate,
         )
 
-    async def _accept(self, user_id: int, command: Send | Regenerate, by: Watch | None) -> Admitted | Refused:
+    async def _accept(self, user_id: int, command: Prompt, by: Watch | None) -> Admitted | Refused:
         key = str(command.key)
         try:
             admitted = await self._writer.write(lambda: accept(user_id, command))
@@ -234,7 +234,7 @@ class Runner:
 
     def _enqueue(self, user_id: int, admitted: Admitted) -> None:
         """Give it a log and a place in the queue; it may start at once."""
-        log = Log(admitted.generation, user_id, self.boot, admitted.conversation, self.clock)
+        log = Log(admitted.generation, user_id, self.boot, admitted.conversation, self.clock, admitted.kept)
         self._logs[admitted.generation] = log
         self._queue.add(Entry(user_id, admitted, self.clock() + QUEUE_SECONDS))
         self._start_what_may()
@@ -308,8 +308,17 @@ class Runner:
 
     def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
         self._queue.remove(entry.admitted.generation)
-        end = store.End(entry.admitted.generation, entry.admitted.usage_record, state, code=code)
-        self._own(self._finish(self._logs[entry.admitted.generation], end), "end of a queued generation")
+        log = self._logs[entry.admitted.generation]
+        end = store.End(
+            entry.admitted.generation,
+            entry.admitted.usage_record,
+            state,
+            log.text,
+            log.reasoning,
+            kept_characters=len(log.text),
+            code=code,
+        )
+        self._own(self._finish(log, end), "end of a queued generation")
         self._start_what_may()
 
     # Stopping ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, Segment, State, UsageRecord
 from chat.protocol import Finished, Snapshot
-from chat.providers.base import CompletionRequest, Endpoint, plain_text
+from chat.providers.base import CompletionRequest, Endpoint, Refused, plain_text
 from chat.timing import Timing, speeds
 
 STORED = "stored"
@@ -37,6 +37,10 @@ class Usage:
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     source: str = UsageRecord.Source.UNKNOWN
+    counted_with: str = ""
+    """The encoding, where we counted."""
+    is_estimated: bool = False
+    """That encoding is not the model's own."""
 
 
 NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.Source.COUNTED)
@@ -50,7 +54,7 @@ class Asked:
     """
 
     request: CompletionRequest
-    encoding: str
+    encoding: tokens.Encoding
     turns_left_out: int
     is_plain: bool = False
 
@@ -102,8 +106,15 @@ class End:
     turns_left_out: int = 0
     curve: Sequence[tuple[int, int]] = ()
     """Milliseconds and characters, for the drawing of the receipt."""
+    kept_characters: int = 0
+    """So much of the text was there before: the answer is continued."""
     seen: bool = False
     """Whether a tab had the conversation open when it ended."""
+
+    @property
+    def new_characters(self) -> int:
+        """Code points that this generation wrote."""
+        return len(self.text) - self.kept_characters
 
 
 def begin(generation: uuid.UUID) -> bool:
@@ -147,15 +158,19 @@ def asked_of(generation_id: uuid.UUID) -> Asked:
 def _asked(generation: Generation, model: LanguageModel) -> Asked:
     conversation = generation.message.conversation
     options = _merged(model.default_options, conversation.options, generation.options)
-    encoding = tokens.encoding_name(model.name, model.encoding)
+    encoding = tokens.encoding_for(model.name, model.encoding)
+    is_plain = model.provider.dialect == Provider.Dialect.COMPLETIONS
+    takes_up = is_plain or model.provider.continuation == Provider.Continuation.PREFILL
     built = prompt.build(
         turns_to(generation.message),
         system_prompt=conversation.system_prompt or model.system_prompt,
         context_window=model.context_window,
         max_tokens=options.get("max_tokens"),
-        count=partial(tokens.count_message, encoding=encoding, model=model.name),
+        # Once it has ended, its own text stands there too: what it began with is what was asked to be continued.
+        cut_answer=generation.message.content[: generation.kept_characters],
+        go_on="" if takes_up else prompt.GO_ON,
+        count=partial(tokens.count_message, encoding=encoding.name, model=model.name),
     )
-    is_plain = model.provider.dialect == Provider.Dialect.COMPLETIONS
     return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out, is_plain)
 
 
@@ -191,19 +206,21 @@ def turns_to(answer: Message) -> list[prompt.Turn]:
 
 def count_usage(asked: Asked, text: str, reasoning: str) -> Usage:
     """Our own count: messages by the cookbook, everything else as plain text."""
-    messages = asked.request.messages
+    messages, (encoding, is_exact) = asked.request.messages, asked.encoding
     if asked.is_plain:
-        prompt_tokens = tokens.count_text(plain_text(messages), asked.encoding)
+        prompt_tokens = tokens.count_text(plain_text(messages), encoding)
     else:
-        prompt_tokens = tokens.count_prompt(messages, asked.encoding, asked.request.model)
-    reasoning_tokens = tokens.count_text(reasoning, asked.encoding)
-    completion_tokens = tokens.count_text(text, asked.encoding) + reasoning_tokens
+        prompt_tokens = tokens.count_prompt(messages, encoding, asked.request.model)
+    reasoning_tokens = tokens.count_text(reasoning, encoding)
+    completion_tokens = tokens.count_text(text, encoding) + reasoning_tokens
     return Usage(
         prompt_tokens,
         completion_tokens,
         prompt_tokens + completion_tokens,
         reasoning_tokens or None,
         source=UsageRecord.Source.COUNTED,
+        counted_with=encoding,
+        is_estimated=not is_exact,
     )
 
 
@@ -233,6 +250,18 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     return ids - alive
 
 
+def remember(provider_id: int, refused: Refused) -> None:
+    """Upstream does not take a field: the provider's row says so from here on."""
+    provider = Provider.objects.filter(pk=provider_id).first()
+    if provider is None:
+        return
+    if refused.instead:
+        provider.max_tokens_field = refused.instead
+    else:
+        provider.refuse(refused.field, refused.model)
+    provider.save(update_fields=["max_tokens_field", "refused_fields"])
+
+
 def missing(generations: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Those that are not in the database any more."""
     wanted = set(generations)
@@ -241,7 +270,16 @@ def missing(generations: Iterable[uuid.UUID]) -> set[uuid.UUID]:
 
 def bare(end: End) -> End:
     """The same without what could stand in the way of storing it: the text, and that nobody knows what it took."""
-    return End(end.generation, end.usage_record, end.state, end.text, end.reasoning, end.deltas, usage=Usage())
+    return End(
+        end.generation,
+        end.usage_record,
+        end.state,
+        end.text,
+        end.reasoning,
+        end.deltas,
+        kept_characters=end.kept_characters,
+        usage=Usage(),
+    )
 
 
 def finish(end: End) -> bool:
@@ -275,10 +313,12 @@ def finish(end: End) -> bool:
         reasoning_tokens=end.usage.reasoning_tokens,
         cached_tokens=end.usage.cached_tokens,
         usage_source=end.usage.source,
+        counted_with=end.usage.counted_with,
+        is_estimated=end.usage.is_estimated,
         inter_token_latency_ms=speeds(
-            end.timing.writing_ms, end.timing.deltas, end.usage.completion_tokens, len(end.text)
+            end.timing.writing_ms, end.timing.deltas, end.usage.completion_tokens, end.new_characters
         ).inter_token_latency_ms,
-        characters=len(end.text),
+        characters=end.new_characters,
         attempts=end.attempts,
         finish_reason=end.finish_reason,
         error_code=end.code or "",
@@ -307,7 +347,7 @@ def finished_frame(end: End) -> Finished:
         state=end.state,
         finish_reason=end.finish_reason,
         usage=_usage_fields(end.usage),
-        timing=_timing_fields(end.timing, end.usage.completion_tokens, len(end.text)),
+        timing=_timing_fields(end.timing, end.usage.completion_tokens, end.new_characters),
         length=len(end.text),
         sha256=hashlib.sha256(end.text.encode()).hexdigest(),
         code=end.code,
@@ -325,6 +365,8 @@ def _usage_fields(usage: Usage) -> dict[str, Any]:
     for name in ("reasoning_tokens", "cached_tokens"):
         if getattr(usage, name) is not None:
             fields[name] = getattr(usage, name)
+    if usage.is_estimated:
+        fields["estimated"] = True
     return fields
 
 
@@ -387,6 +429,7 @@ def stored_end(generation: Generation) -> End:
         state=State(generation.state),
         text=generation.message.content,
         reasoning=generation.message.reasoning,
+        kept_characters=generation.kept_characters,
         deltas=generation.deltas,
         finish_reason=generation.finish_reason,
         code=generation.error_code or None,
@@ -398,6 +441,8 @@ def stored_end(generation: Generation) -> End:
             record.reasoning_tokens,
             record.cached_tokens,
             record.usage_source,
+            record.counted_with,
+            record.is_estimated,
         ),
         timing=Timing(record.ttft_ms, record.duration_ms, record.writing_ms, record.longest_gap_ms, record.deltas),
     )

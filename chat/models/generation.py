@@ -88,6 +88,12 @@ class Generation(models.Model):
     error_parameters = models.JSONField(_("error parameters"), default=dict, blank=True)
     deltas = models.PositiveIntegerField(_("deltas"), default=0)
     curve = models.JSONField(_("characters over time"), default=list, blank=True, editable=False)
+    kept_characters = models.PositiveIntegerField(
+        _("characters that were there before"),
+        default=0,
+        editable=False,
+        help_text=_("Of the answer that this one continues."),
+    )
     turns_left_out = models.PositiveIntegerField(_("turns left out"), default=0)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)

@@ -62,6 +62,12 @@ class Provider(models.Model):
         TAGGED = "tagged", _("<think>…</think> before the answer is reasoning")
         OPENED = "opened", _("everything before </think> is reasoning")
 
+    class Continuation(TextChoices):
+        """How a model is brought to go on where an answer was cut."""
+
+        ASK = "ask", _("ask the model to go on")
+        PREFILL = "prefill", _("send the cut answer as the beginning of the new one")
+
     name = models.CharField(_("name"), max_length=100, unique=True)
     kind = models.CharField(_("kind"), max_length=40, default="openai_compatible")
     base_url = models.CharField(_("base URL"), max_length=500)  # URLField refuses one-word hosts of private networks
@@ -78,7 +84,8 @@ class Provider(models.Model):
     )
     ciphertext = models.TextField(_("credentials (encrypted)"), blank=True, editable=False)
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
-    asks_usage = models.BooleanField(_("usage may be asked for"), default=True, editable=False)
+    refused_fields = models.JSONField(_("fields that are not sent any more"), default=dict, editable=False)
+    """By model ('' = all of them): the fields of a request that the server refused."""
     max_tokens_field = models.CharField(
         _("field for the answer’s limit"),
         max_length=30,
@@ -98,6 +105,13 @@ class Provider(models.Model):
         choices=ThinkTags.choices,
         default=ThinkTags.KEPT,
         help_text=_("For servers that do not tell a model’s reasoning apart by themselves."),
+    )
+    continuation = models.CharField(
+        _("to continue an answer"),
+        max_length=10,
+        choices=Continuation.choices,
+        default=Continuation.ASK,
+        help_text=_("llama.cpp, Ollama and some others go on where the last answer of a conversation ends."),
     )
     extra_headers = models.JSONField(_("extra headers"), default=dict, blank=True)
     extra_query = models.JSONField(_("extra query"), default=dict, blank=True)
@@ -159,13 +173,12 @@ class Provider(models.Model):
 
     def endpoint(self) -> Endpoint:
         """What an adapter needs to know. Raises CredentialsUnreadable."""
-        asks = self.asks_usage or self.usage_mode == self.UsageMode.ASK
         return Endpoint(
             base_url=self.base_url,
             dialect=self.dialect,
             auth=self.auth,
             api_key="" if self.auth == self.Auth.NONE else self.credentials(),
-            usage_mode=self.usage_mode if asks else self.UsageMode.NEVER,
+            usage_mode=self.usage_mode,
             whole_answers=self.whole_answers,
             think_tags=self.think_tags,
             max_tokens_field=self.max_tokens_field,
@@ -179,7 +192,14 @@ class Provider(models.Model):
                 total=self.total_seconds,
             ),
             max_parallel=self.max_parallel,
+            refused_fields=frozenset((model, name) for model, names in self.refused_fields.items() for name in names),
         )
+
+    def refuse(self, field: str, model: str = "") -> None:
+        """Keep in mind that the server takes no `field` with `model` ('' = with none). Does not save."""
+        names = self.refused_fields.setdefault(model, [])
+        if field not in names:
+            names.append(field)
 
     def origin_differs(self, other_url: str) -> bool:
         """Whether `other_url` lies on another scheme, host or port: then stored credentials must be wiped."""

@@ -81,6 +81,8 @@ class UsageRecord(models.Model):
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
     usage_source = models.CharField(_("token count"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
+    counted_with = models.CharField(_("counted with"), max_length=40, blank=True)
+    is_estimated = models.BooleanField(_("counted with another model’s table"), default=False)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
     writing_ms = models.DecimalField(

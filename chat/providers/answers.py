@@ -59,10 +59,14 @@ class AnswerReader:
             yield from self._events(self._decoder.end())
         elif self._is_document:
             yield from self._whole(self._document)
-        self.meaning.flush()
-        yield from self.meaning.taken()
+        yield from self.rest()
         if not self.done and not self.meaning.finish_reason:
             raise failure("upstream_incomplete")
+
+    def rest(self) -> list[Event]:
+        """What was held back for what might follow, when nothing does."""
+        self.meaning.flush()
+        return self.meaning.taken()
 
     def _is_recognised(self, head: bytes) -> bool:
         """Whether the first bytes show what this is; raises for what is no answer."""

@@ -199,6 +199,15 @@ def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A field of the request that upstream does not take with `model` ('' = with none), and the one sent instead."""
+
+    field: str
+    model: str = ""
+    instead: str = ""
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """Where and how to reach an upstream: a provider's row, with its credentials decrypted.
 
@@ -212,8 +221,9 @@ class Endpoint:
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
     extra_query       added to the address; extra_body is added to the payload, and options win over it
     max_parallel      answers at once; 0 = no limit
-    remember          called with the name of a field that upstream refused (`stream_options`, `max_tokens`), so that it
-                      is not sent again; called in the event loop: it must not block
+    refused_fields    (model, field) that upstream refused before: not sent; model '' = with every model
+    remember          called with a Refused when upstream refuses a field, so that it is not sent again; called in the
+                      event loop: it must not block
     """
 
     base_url: str
@@ -229,7 +239,8 @@ class Endpoint:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     limits: TimeLimits = field(default_factory=TimeLimits)
     max_parallel: int = 0
-    remember: Callable[[str], None] | None = None
+    refused_fields: frozenset[tuple[str, str]] = frozenset()
+    remember: Callable[[Refused], None] | None = None
 
 
 class Adapter(Protocol):

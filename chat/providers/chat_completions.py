@@ -14,6 +14,7 @@ from chat.providers.base import (
     Event,
     Probe,
     ProviderError,
+    Refused,
     ResponseStarted,
     TimeLimits,
     Warned,
@@ -22,6 +23,8 @@ from chat.providers.chunks import ChunkMeaning
 from chat.providers.errors import FieldRefused, failure
 from chat.providers.http import ClientFactory, Reply, Sender
 from chat.providers.think_tags import ThinkTags
+
+_OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
 
 class ChatCompletions:
@@ -32,7 +35,8 @@ class ChatCompletions:
     def __init__(self, endpoint: Endpoint, client_factory: ClientFactory | None = None) -> None:
         self._endpoint = endpoint
         self._sender = Sender(endpoint, client_factory)
-        self._refused: set[str] = set()
+        self._refused = set(endpoint.refused_fields)
+        self._limit_field = endpoint.max_tokens_field
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -52,38 +56,43 @@ class ChatCompletions:
                 try:
                     received = await reply.read(patience.until())
                 except TimeoutError as error:
-                    if reader.meaning.finish_reason:
-                        return
-                    raise patience.failure() from error
+                    if not reader.meaning.finish_reason:
+                        raise patience.failure() from error
+                    break
                 except ProviderError as error:
                     if error.code != "upstream_cut" or not _is_complete(reader.meaning):
                         raise
-                    yield Warned("cut_after_finish")
-                    return
+                    reader.meaning.warn("cut_after_finish")
+                    break
                 if not received:
                     for event in reader.end():
                         yield event
                     return
                 for event in reader.feed(received):
                     yield event
+            for event in reader.rest():
+                yield event
 
     def question(self, request: CompletionRequest) -> dict[str, Any]:
         """What is asked, as this dialect puts it."""
         return {"messages": [dict(message) for message in request.messages]}
 
     def payload(self, request: CompletionRequest) -> dict[str, Any]:
-        """The request's body: what is fixed, what the admin added, what somebody set; nothing else."""
+        """The request's body: what is fixed, what the admin added, what somebody set; nothing that was refused."""
         endpoint = self._endpoint
         body: dict[str, Any] = dict(endpoint.extra_body)
         for name, value in request.options.items():
             if value is not None:
-                body[self._max_tokens_field() if name == "max_tokens" else name] = value
+                body[self._limit_field if name == "max_tokens" else name] = value
         body |= {"model": request.model, **self.question(request), "stream": not endpoint.whole_answers}
-        if endpoint.whole_answers or endpoint.usage_mode == "never" or "stream_options" in self._refused:
+        if endpoint.whole_answers or endpoint.usage_mode == "never":
             body.pop("stream_options", None)
         else:
             extra = body.get("stream_options")
             body["stream_options"] = {"include_usage": True, **(extra if isinstance(extra, Mapping) else {})}
+        for model, field in self._refused:
+            if model in ("", request.model) and self._is_optional(field):
+                body.pop(field, None)
         return body
 
     @asynccontextmanager
@@ -96,23 +105,32 @@ class ChatCompletions:
                     yield reply
                     return
             except FieldRefused as error:
-                if error.field not in payload or not self._can_do_without(error.field):
+                field = next((name for name in error.names if name in payload and self._is_optional(name)), None)
+                if field is None:
                     raise
-                self._refused.add(error.field)
-                if self._endpoint.remember is not None:
-                    self._endpoint.remember(error.field)
+                self._do_without(field, request.model)
+
+    def _do_without(self, field: str, model: str) -> None:
+        """Send `field` no more with this model; the answer's limit goes by its other name, unless refused too."""
+        other = _OTHER_LIMIT.get(field, "")
+        if field == self._limit_field and ("", other) not in self._refused:
+            refused = Refused(field, instead=other)
+            self._limit_field = other
+        else:
+            refused = Refused(field, "" if field == "stream_options" else model)
+        self._refused.add((refused.model, field))
+        if self._endpoint.remember is not None:
+            self._endpoint.remember(refused)
+
+    def _is_optional(self, field: str) -> bool:
+        """Whether a request may go without it. Who wants usage asked for always gets a failure instead."""
+        if field == "stream_options":
+            return self._endpoint.usage_mode == "auto"
+        return field not in ("model", "messages", "prompt", "stream")
 
     def _think_tags(self) -> ThinkTags | None:
         kind = self._endpoint.think_tags
         return ThinkTags(opened=kind == "opened") if kind in ("tagged", "opened") else None
-
-    def _can_do_without(self, field: str) -> bool:
-        if field in self._refused:
-            return False
-        return field == "max_tokens" or self._endpoint.usage_mode == "auto"
-
-    def _max_tokens_field(self) -> str:
-        return "max_completion_tokens" if "max_tokens" in self._refused else self._endpoint.max_tokens_field
 
 
 class _Patience:

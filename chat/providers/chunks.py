@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chat.finish_reasons import meaning_of
 from chat.providers.base import Event, Finished, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
 from chat.providers.errors import failure, stream_complaint, stream_failure
 from chat.providers.think_tags import ThinkTags
@@ -157,10 +158,9 @@ class ChunkMeaning:
         if not isinstance(reason, str) or reason == "null":
             return
         self.progress += 1
-        if reason == "error":
-            self.failure = failure("upstream_error", "finish_reason: error")
+        if meaning_of(reason) == "error":
+            self.failure = failure("upstream_error", f"finish_reason: {reason}")
             return
-        self.flush()
         if reason != self.finish_reason:
             self.finish_reason = _whole(reason[:100])
             self._events.append(Finished(self.finish_reason))

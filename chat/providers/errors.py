@@ -79,6 +79,15 @@ _CONTEXT_TEXT = re.compile(
     r"|reduce the length of the (messages|prompt|input)",
     re.IGNORECASE,
 )
+# OpenAI, Azure, Groq, xAI | OpenAI's older words, Gemini | Mistral, Azure serverless | llama.cpp, FastAPI
+_REFUSING = re.compile(
+    r"unsupported|(not|n't) (be )?(supported?|allowed|permitted|recogni[sz]ed)|not compatible"
+    r"|unrecogni[sz]ed|unknown ?(name|parameter|argument|field|property|request)"
+    r"|extra ?_?(inputs?|parameters?|fields?|forbidden)"
+    r"|unexpected ?(keyword|field|parameter|argument|property)",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[a-z][a-z_]*[a-z]")
 _NOT_ABOUT_CONTEXT = frozenset({401, 402, 403, 404, 429})
 
 
@@ -98,11 +107,14 @@ class Complaint:
 
 
 class FieldRefused(ProviderError):
-    """Upstream doesn't know a field of ours: sent again without it, the same request may be answered."""
+    """Upstream doesn't take a field of ours: sent again without it, the same request may be answered.
 
-    def __init__(self, field: str, *, reason: str, request_id: str) -> None:
+    names  what may be its name, the likeliest first; whoever knows the request picks the one that it holds
+    """
+
+    def __init__(self, names: Sequence[str], *, reason: str, request_id: str) -> None:
         super().__init__("upstream_rejected", permanent=True, reason=reason, request_id=request_id)
-        self.field = field
+        self.names = names
 
 
 def failure(
@@ -135,8 +147,8 @@ def status_failure(
     code = _code(complaint, status)
     if status == 404 and said is None:
         code = "upstream_bad_response"  # no model API: those answer with JSON
-    if code == "upstream_rejected" and status in (400, 422) and (field := _refused_field(complaint)):
-        return FieldRefused(field, reason=reason, request_id=request_id)
+    if code == "upstream_rejected" and status in (400, 422) and (names := _refused_fields(complaint)):
+        return FieldRefused(names, reason=reason, request_id=request_id)
     return failure(
         code,
         reason,
@@ -293,11 +305,11 @@ def _retry_info(details: Sequence[Mapping[str, Any]]) -> float | None:
     return None
 
 
-def _refused_field(complaint: Complaint) -> str:
-    text = f"{complaint.message} {complaint.param}"
-    if "stream_options" in text:
-        return "stream_options"
-    return "max_tokens" if "max_tokens" in text and "max_completion_tokens" in text else ""
+def _refused_fields(complaint: Complaint) -> list[str]:
+    """The words that may name a field which upstream does not take; none when it complains of something else."""
+    if not _REFUSING.search(f"{complaint.words} {complaint.message}"):
+        return []
+    return list(dict.fromkeys(_NAME.findall(f"{complaint.param} {complaint.message}")))
 
 
 def _code(complaint: Complaint, status: int | None) -> str:

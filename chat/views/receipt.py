@@ -61,7 +61,7 @@ def receipt_of(usage: UsageRecord, state: str, curve: Iterable[tuple[int, int]] 
         completion_tokens=_raw(usage.completion_tokens),
         tokens=tokens(usage.prompt_tokens, usage.completion_tokens),
         source=usage.usage_source,
-        source_word=source_word(usage.usage_source),
+        source_word=_("estimated") if usage.is_estimated else source_word(usage.usage_source),
         finish=finish_reason_in_words(usage.finish_reason, state),
         finish_reason=usage.finish_reason or "",
         gap=seconds(usage.longest_gap_ms),

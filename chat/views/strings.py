@@ -9,6 +9,7 @@ from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from chat.finish_reasons import SPELLINGS
 from chat.messages import ENDS_WITHOUT_REASON, FINISH_REASONS, OTHER_REASON, sentence
 from chat.models import UsageRecord
 
@@ -27,7 +28,8 @@ def page_strings() -> dict[str, Any]:
         "estimate": _("≈ %(number)s"),
         "tokens": _("%(prompt)s in, %(completion)s out"),
         "sources": {str(value): str(label) for value, label in UsageRecord.Source.choices},
-        "finish": {reason: str(text) for reason, text in FINISH_REASONS.items()},
+        "estimated": _("estimated"),
+        "finish": {word: str(FINISH_REASONS[meaning]) for meaning, words in SPELLINGS.items() for word in words},
         "finish_without_reason": {state: str(text) for state, text in ENDS_WITHOUT_REASON.items()},
         "finish_other": str(OTHER_REASON),
         "phase_queued": _("Queued"),
@@ -39,8 +41,6 @@ def page_strings() -> dict[str, Any]:
         "phase_retrying": _("Trying again, attempt %(attempt)s"),
         "phase_retrying_in": _("Attempt %(attempt)s in %(wait)s"),
         "phase_stopping": _("Stopping"),
-        "stopped": _("You stopped this answer."),
-        "interrupted": sentence("server_restarted"),
         "left_out": _forms(
             lambda n: ngettext(
                 "%(turns)d earlier turn was left out: it doesn't fit into the model's context window.",

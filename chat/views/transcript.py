@@ -10,7 +10,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat.messages import sentence
+from chat.messages import why_not_whole
 from chat.models import Conversation, Generation, Message, State, Tree
 from chat.views.receipt import Receipt, receipt_of
 
@@ -129,7 +129,11 @@ def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
         state=generation.state,
         is_open=is_open,
         code=generation.error_code,
-        reason=reason_of(generation),
+        reason=""
+        if is_open
+        else why_not_whole(
+            generation.state, generation.error_code, generation.finish_reason, generation.error_parameters
+        ),
         left_out=left_out(generation.turns_left_out),
         receipt=receipt_of(usage, generation.state, generation.curve)
         if usage is not None and not is_open
@@ -142,15 +146,6 @@ def _speaker(generation: Generation) -> str:
         return str(generation.model)
     usage = getattr(generation, "usage", None)
     return usage.model_name if usage is not None else _("Answer")
-
-
-def reason_of(generation: Generation) -> str:
-    """Why the answer isn't whole; '' when it is, or while it runs."""
-    if generation.state == State.STOPPED:
-        return _("You stopped this answer.")
-    if generation.error_code:
-        return sentence(generation.error_code, generation.error_parameters)
-    return sentence("server_restarted") if generation.state == State.INTERRUPTED else ""
 
 
 def left_out(turns: int) -> str:

@@ -20,7 +20,8 @@ def address(name, row=None, end="change"):
 
 def form_of(provider, **fields):
     """What the browser sends for a provider's form, the inline's management form included."""
-    names = ("name", "kind", "base_url", "auth", "dialect", "think_tags", "usage_mode", "max_tokens_field",
+    names = ("name", "kind", "base_url", "auth", "dialect", "think_tags", "continuation", "usage_mode",
+             "max_tokens_field",
              "connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds",
              "max_retries", "max_parallel")  # fmt: skip
     values = {name: getattr(provider, name) for name in names}
@@ -151,10 +152,24 @@ def test_another_path_on_the_same_server_keeps_the_key(browse, provider):
 
 @pytest.mark.parametrize("changed", [{"base_url": "https://other.example/v1"}, {"dialect": "completions"}], ids=str)
 def test_a_moved_provider_or_one_of_another_dialect_is_asked_for_usage_again(browse, provider, changed):
-    Provider.objects.update(asks_usage=False)
+    Provider.objects.update(refused_fields={"": ["stream_options"]})
     browse.post(address("provider", provider), form_of(provider, **changed))
     provider.refresh_from_db()
-    assert provider.asks_usage is True
+    assert provider.refused_fields == {}
+
+
+def test_fields_that_a_server_refused_are_shown_and_can_be_sent_again(browse, provider):
+    page = address("provider", provider)
+    assert "not sent any more" not in browse.get(page).content.decode()
+    Provider.objects.update(refused_fields={"": ["stream_options"], "o9": ["temperature"]})
+    shown = browse.get(page).content.decode()
+    assert "not sent any more" in shown and "stream_options, temperature (o9)" in shown
+    browse.post(page, form_of(provider, name="renamed"))
+    provider.refresh_from_db()
+    assert (provider.name, provider.refused_fields) == ("renamed", {"": ["stream_options"], "o9": ["temperature"]})
+    browse.post(page, form_of(provider, send_again="on"))
+    provider.refresh_from_db()
+    assert provider.refused_fields == {}
 
 
 def test_plain_http_is_refused_outside_a_private_network(browse, provider):

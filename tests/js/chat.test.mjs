@@ -65,7 +65,8 @@ const accepted = (key, fields = {}) => ({
 });
 const refused = (key, code = "unknown_model") => ({ type: "refused", key, code, message: "Not now." });
 const failed = (id = "a0") => ({ id, generation: "g0", isAnswer: true });
-const retry = (tab, view) => tab.transcript.dispatchEvent(new CustomEvent("retry", { detail: view }));
+const retry = (tab, view, type = "regenerate") =>
+  tab.transcript.dispatchEvent(new CustomEvent("retry", { detail: { view, type } }));
 const settled = () => new Promise((done) => setImmediate(done));
 
 // A prompt written in tab one while the portal was away; both tabs, the second in another conversation, send it.
@@ -165,6 +166,18 @@ test("another answer is asked for once, however often one clicks", (context) => 
   tab.socket.hear(accepted(tab.socket.of("regenerate")[0].key));
   retry(tab, tab.transcript.byId("a1"));
   assert.equal(tab.socket.of("regenerate").length, 1, "nor while it is written");
+});
+
+test("an answer that was cut goes on by the same model, and another answer is not asked for meanwhile", (context) => {
+  const tab = browser(context).open("one", "c1", [failed()]);
+  tab.socket.hello();
+  retry(tab, tab.transcript.views[0], "continue");
+  retry(tab, tab.transcript.views[0]);
+  const [{ key, ...command }] = tab.socket.of("continue");
+  assert.deepEqual(command, { type: "continue", message: "a0" });
+  assert.deepEqual(tab.socket.of("regenerate"), []);
+  tab.socket.hear(accepted(key));
+  assert.deepEqual(tab.transcript.views.map(({ id }) => id), ["a1"]);
 });
 
 test("another answer that is refused can be asked for again", (context) => {

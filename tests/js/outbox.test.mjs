@@ -57,12 +57,14 @@ test("what another tab was faster to remove is still known here, and still sent"
   assert.deepEqual(one.due(), []);
 });
 
-test("a regenerate on its way is found by its message, whichever tab asked", () => {
+test("what asks for another answer is found by its message, whichever tab asked", () => {
   const { open } = boxes();
-  const wanted = { type: "regenerate", key: "k1", message: "m1" };
-  open("one").add(wanted);
-  assert.deepEqual(open("two").regenerateOf("m1"), wanted);
-  assert.equal(open("two").regenerateOf("m2"), null);
+  for (const type of ["regenerate", "continue"]) {
+    const wanted = { type, key: `k ${type}`, message: `m ${type}` };
+    open("one").add(wanted);
+    assert.deepEqual(open("two").anotherOf(wanted.message), wanted);
+  }
+  assert.equal(open("two").anotherOf("m2"), null);
 });
 
 test("another user of the same browser sees none of it", () => {

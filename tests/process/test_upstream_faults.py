@@ -61,8 +61,12 @@ async def test_a_retry_before_the_first_delta_is_seen_and_succeeds(portal: Porta
     finished = await socket.ask("hi")
     assert finished["state"] == "completed"
     assert socket.texts[finished["generation"]].text == "at last"
-    retries = [frame["attempt"] for frame in socket.frames if frame.get("phase") == "retrying"]
-    assert retries == [2, 3]
+    retries = [frame for frame in socket.frames if frame.get("phase") == "retrying"]
+    assert [(frame["attempt"], frame["code"], frame["message"]) for frame in retries] == [
+        (2, "upstream_error", "The model server had an error."),
+        (3, "upstream_overloaded", "The model is overloaded right now."),
+    ]
+    assert all(0 < frame["wait_ms"] <= 1000 for frame in retries)
     assert portal.generation(finished["generation"])["attempts"] == 3
 
 

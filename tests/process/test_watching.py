@@ -142,6 +142,7 @@ async def test_what_the_page_changes_reaches_every_tab(portal: Portal, upstream:
         "max_tokens": None,
         "stop": ["END", "\n"],
         "seed": 1,
+        "reasoning_effort": None,
     }
     told = await tab.until(lambda frame: frame["type"] == "conversation" and frame["conversation"]["pinned"])
     assert told["conversation"]["title"] == "A better title"

@@ -5,6 +5,8 @@ import math
 
 import pytest
 
+from chat.options import OPTIONS
+from chat.providers.base import ProviderError
 from chat.providers.errors import (
     FieldRefused,
     retry_after,
@@ -14,6 +16,7 @@ from chat.providers.errors import (
     text_complaint,
 )
 
+FIELDS = {*OPTIONS, "stream_options"}
 HTML = b"<html><head><title>404 Not Found</title></head></html>"
 
 
@@ -164,13 +167,33 @@ def test_an_event_named_error_may_hold_plain_text():
             "max_tokens",
             "max_tokens",
         ),
+        ("Unrecognized request argument supplied: seed", None, "seed"),
+        ("Unsupported value: 'temperature' does not support 0.7 with this model.", "temperature", "temperature"),
+        ('Invalid JSON payload received. Unknown name "seed": Cannot find field.', None, "seed"),
+        ("Extra parameters ['stop', 'seed'] are not allowed when extra-parameters is not set.", None, "stop"),
+        ("Argument not supported on this model: stop", None, "stop"),
+        ("property 'reasoning_effort' is unsupported", None, "reasoning_effort"),
     ],
 )
 def test_a_refused_field_is_named_so_that_it_can_be_left_out(message, param, field):
     for status in (400, 422):
         error = status_failure(status, {}, json.dumps(openai(message, param=param)).encode())
         assert isinstance(error, FieldRefused)
-        assert (error.field, error.code, error.permanent) == (field, "upstream_rejected", True)
+        assert (error.code, error.permanent) == ("upstream_rejected", True)
+        assert next(name for name in error.names if name in FIELDS) == field
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 100000. This model supports at most 16384 completion tokens.",
+        "temperature: must be less than or equal to 1",
+        "Invalid value: 'xhigh'. Supported values are: 'low', 'medium' and 'high'.",
+    ],
+)
+def test_a_field_with_a_wrong_value_is_not_left_out_behind_a_persons_back(message):
+    error = status_failure(400, {}, json.dumps(openai(message, param="temperature")).encode())
+    assert (type(error), error.code) == (ProviderError, "upstream_rejected")
 
 
 def test_too_long_a_conversation_is_not_taken_for_a_refused_field():

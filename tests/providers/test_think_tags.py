@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.providers import TimeLimits
 from chat.providers.think_tags import BLANK_CHARACTERS, ThinkTags
 from tests.providers.asking import ask_once
-from tests.upstream import Upstream, answer
+from tests.upstream import DONE, Fin, Stall, Upstream, answer, chunk, stream
 
 CASES = {
     "tags before the answer": (False, "<think>hm</think>Two.", ("Two.", "hm")),
@@ -68,9 +69,25 @@ async def test_a_provider_says_what_becomes_of_the_tags(kind, upstream: Upstream
     assert (outcome.text, outcome.reasoning) == expected[kind]
 
 
-async def test_half_a_tag_at_the_end_comes_before_the_finish(upstream: Upstream):
-    upstream.play("scripted", answer("<think>a</th"))
+FINISHED = chunk(finish="stop")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [(DONE,), (), (Stall(),), (Fin(),)],
+    ids=["end mark", "end of the body", "silence", "cut"],
+)
+async def test_half_a_tag_at_the_end_is_text_however_the_answer_ends(end, upstream: Upstream):
+    steps = [one for one in end if not isinstance(one, bytes)]
+    marks = [one for one in end if isinstance(one, bytes)]
+    script = stream("<think>a</th", FINISHED, *marks, whole=not steps)
+    upstream.play("scripted", (*script, *steps))
+    outcome = await ask_once(upstream.base_url, think_tags="tagged", limits=TimeLimits(after_finish=0.05))
+    assert (outcome.error, outcome.text, outcome.reasoning) == (None, "", "a</th")
+
+
+async def test_a_tag_is_found_also_where_every_chunk_has_a_finish_reason(upstream: Upstream):
+    pieces = [chunk(text, finish="stop") for text in ("<thi", "nk>hm</th", "ink>", "Two.")]
+    upstream.play("scripted", stream(*pieces, DONE))
     outcome = await ask_once(upstream.base_url, think_tags="tagged")
-    kinds = [type(event).__name__ for event in outcome.events]
-    assert (outcome.text, outcome.reasoning) == ("", "a</th")
-    assert kinds.index("Finished") > max(at for at, kind in enumerate(kinds) if kind == "TextDelta")
+    assert (outcome.text, outcome.reasoning) == ("Two.", "hm")

@@ -1,4 +1,4 @@
-// Reads out what happens: the answer that is being written, sentence by sentence, and what became of a press on a button.
+// Reads out what happens: the answer being written, sentence by sentence, and what became of a press on a button.
 
 import { Sentences } from "chat/sentences";
 import { text } from "chat/strings";

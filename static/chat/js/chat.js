@@ -116,12 +116,12 @@ export class Chat {
     this.#socket.send(command);
   };
 
-  #retry = ({ detail: view }) => {
+  #retry = ({ detail: { view, type } }) => {
     if (view.isOpen || this.#isAsked(view)) return;
-    const command = { type: "regenerate", key: newKey(), message: view.id };
-    if (this.#composer.model !== null) command.model = this.#composer.model;
+    const command = { type, key: newKey(), message: view.id };
+    if (type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
     // What another tab has asked for already is the same intent: the same key makes it one request.
-    const wanted = this.#outbox.regenerateOf(view.id) ?? command;
+    const wanted = this.#outbox.anotherOf(view.id) ?? command;
     this.#keep(wanted);
     this.#socket.send(wanted);
   };
@@ -174,7 +174,7 @@ export class Chat {
 
   // Whether another answer in the place of `view` is on its way.
   #isAsked(view) {
-    return this.#outbox.mine().some(({ command }) => command.type === "regenerate" && command.message === view.id);
+    return this.#outbox.mine().some(({ command }) => command.message === view.id);
   }
 
   #hear = ({ detail: frame }) => {

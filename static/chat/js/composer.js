@@ -203,7 +203,7 @@ export class Composer extends EventTarget {
     this.#keepDraft();
   }
 
-  // What goes with the text in the box: its height, whether it can be sent, and how much there is of it.
+  // What goes with the text: its height, whether it can be sent, how much there is of it.
   #fit() {
     if (!this.#growsByItself) {
       this.#box.style.blockSize = "auto";

@@ -77,7 +77,7 @@ export class Entries {
     if (element.parentNode !== list || element.nextElementSibling !== next) move(element, list, next);
   }
 
-  // When a day has passed, all of them may belong elsewhere.
+  // After midnight all of them may belong elsewhere.
   turnDay = () => {
     const today = new Date().toDateString();
     if (today === this.#today) return;
@@ -92,7 +92,7 @@ export class Entries {
     return this.find(all[index + 1] ?? all[index - 1] ?? this.#list)?.link ?? this.#list;
   }
 
-  // Its list; the style hides it while it is empty.
+  // The style hides it while it is empty.
   #group(name) {
     const found = this.#groups.get(name);
     if (found !== undefined) return found;

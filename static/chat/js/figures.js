@@ -46,7 +46,7 @@ export function sourceWord(source) {
 // How an answer ended; "" while it runs.
 export function finishInWords(reason, state) {
   if (!reason) return group("finish_without_reason")[state] ?? "";
-  return group("finish")[reason] ?? text("finish_other", { reason });
+  return group("finish")[reason.toLowerCase()] ?? text("finish_other", { reason });
 }
 
 export function grouped(number, decimals = 0) {

@@ -31,7 +31,7 @@ export function parse(source, env) {
 }
 
 // The last top-level block whose first line is complete can't become a part of what stands before it any more, so
-// everything before it is finished. → {token, offset}: its place in the tokens and in the source; 0 = nothing is finished.
+// everything before it is finished. → {token, offset}: its place in tokens and source; 0 = nothing is.
 export function finishedPart(tokens, source) {
   const lines = lineStarts(source);
   for (let index = tokens.length - 1; index > 0; index -= 1) {
@@ -123,7 +123,7 @@ function wrapCode(pre) {
   figure.append(head, pre);
 }
 
-// Gives each code block below `root` that has none its button; only finished blocks get one, so that none comes and goes
+// Gives each code block below `root` its button, if it has none; finished blocks only, so that none comes and goes
 // while a block is rendered again and again. chat/clipboard hears them.
 export function addCopyButtons(root) {
   for (const head of root.querySelectorAll(".code__head:not(:has(button))")) {

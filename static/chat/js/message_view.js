@@ -84,7 +84,7 @@ export class MessageView {
   }
 
   set canRetry(may) {
-    for (const name of ["retry", "again"]) action(this.element, name).disabled = !may;
+    for (const name of ["continue", "retry", "again"]) action(this.element, name).disabled = !may;
   }
 
   renderStored() {
@@ -122,6 +122,7 @@ export class MessageView {
   status(frame) {
     this.#setState(frame.state);
     this.#receipt.live(frame);
+    this.pending = frame.message ?? "";
     const turns = frame.turns_left_out;
     if (turns) show(this.#part("left-out"), text("left_out", { turns }, turns));
   }
@@ -130,8 +131,9 @@ export class MessageView {
   finish(frame) {
     this.#prose.close();
     this.#setState(frame.state);
+    this.pending = "";
     this.#receipt.freeze(frame);
-    const reason = reasonOf(frame);
+    const reason = frame.message ?? "";
     this.#fail(reason, frame.code ?? "");
     if (reason !== "") return text("announce_ended", { reason });
     const tokens = frame.usage.completion_tokens;
@@ -170,10 +172,12 @@ export class MessageView {
 
   #press = (event) => {
     const button = event.target.closest("[data-action]");
-    switch (button?.dataset.action) {
+    const name = button?.dataset.action;
+    switch (name) {
+      case "continue":
       case "retry":
       case "again":
-        tell(this.#stage, "retry", this);
+        tell(this.#stage, "retry", { view: this, type: name === "continue" ? name : "regenerate" });
         break;
       case "unqueue":
         tell(this.#stage, "unqueue", this);
@@ -205,10 +209,4 @@ function lead(link, version) {
   link.ariaDisabled = version === undefined ? "true" : null;
   if (version === undefined) link.removeAttribute("href");
   else link.href = `?message=${version}`;
-}
-
-function reasonOf({ state, code, message }) {
-  if (state === "stopped") return text("stopped");
-  if (code) return message ?? code;
-  return state === "interrupted" ? text("interrupted") : "";
 }

@@ -65,9 +65,8 @@ export class Outbox {
   }
 
   // The command that asks for another answer than `message` and is on its way, from whichever tab; null without one.
-  regenerateOf(message) {
-    const found = this.#stored().find(({ command }) => command.type === "regenerate" && command.message === message);
-    return found?.command ?? null;
+  anotherOf(message) {
+    return this.#stored().find(({ command }) => command.message === message)?.command ?? null;
   }
 
   #stored() {

@@ -94,7 +94,7 @@ export class Receipt {
     this.#figure("duration", seconds(timing.duration_ms));
     this.#figure("ttft", seconds(timing.ttft_ms));
     this.#figure("speed", rate(timing.tokens_per_second));
-    this.#figure("tokens", tokens(usage.prompt_tokens, usage.completion_tokens), usage.source);
+    this.#figure("tokens", tokens(usage.prompt_tokens, usage.completion_tokens), usage.source, usage.estimated);
     const finish = finishInWords(reason, state);
     this.#figure("finish", finish).dataset.finish = reason ?? "";
     this.#fact("gap", seconds(timing.longest_gap_ms));
@@ -170,14 +170,14 @@ export class Receipt {
     if (this.#element.classList.contains("receipt--live")) event.preventDefault();
   };
 
-  #figure(name, value, source = null) {
+  #figure(name, value, source = null, isEstimated = false) {
     const item = this.#element.querySelector(`[data-figure=${name}]`);
     item.querySelector(".receipt__value").textContent = value;
     item.hidden = value === "" && source === null;
     if (source !== null) {
       const badge = item.querySelector(".badge");
       badge.dataset.source = source;
-      badge.textContent = sourceWord(source);
+      badge.textContent = isEstimated ? text("estimated") : sourceWord(source);
     }
     return item;
   }
