@@ -39,7 +39,7 @@ def page_strings() -> dict[str, Any]:
         "phase_waiting": _("Waiting"),
         "phase_writing": _("Writing"),
         "phase_retrying": _("Trying again, attempt %(attempt)s"),
-        "phase_retrying_in": _("Attempt %(attempt)s in %(wait)s"),
+        "phase_retrying_in": _("Attempt %(attempt)s in"),
         "phase_stopping": _("Stopping"),
         "left_out": _forms(
             lambda n: ngettext(

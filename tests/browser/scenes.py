@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.portal import PASSWORD, Portal, Socket
 from tests.upstream import Upstream
-from tests.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, stream, usage_chunk
+from tests.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, error, stream, usage_chunk
 
 MODELS = ("gpt-4o-mini", "qwen2.5-7b-instruct")
 TOKEN = re.compile(r"\s*\S{1,5}|\s+\Z")
@@ -244,12 +244,25 @@ def failed(stage: Stage, page: Page) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def retrying(stage: Stage, page: Page) -> Iterator[None]:
+    """A busy model server that asks to wait."""
+    with fresh(stage, page):
+        for model in MODELS:
+            stage.upstream.play(model, error(503, headers={"Retry-After": "25"}))
+        answer = ask(page, TEXTS["live"][0][0])
+        expect(answer.locator("[data-part=phase]")).to_contain_text("Attempt 2")
+        yield
+        page.locator("button[data-action=stop]").click()
+        expect(answer).to_have_attribute("data-state", "stopped")
+
+
+@contextlib.contextmanager
 def incomplete(stage: Stage, page: Page) -> Iterator[None]:
-    """One answer has two versions, another one was stopped by its reader."""
+    """One answer was cut at its limit, twice; another one was stopped by its reader."""
     prompt, text = TEXTS["owner"][0]
     gate = f"scene{len(stage.upstream.requests)}"
     with fresh(stage, page):
-        stage.play(text, prompt_tokens=30)
+        stage.play(text[: len(text) // 3], prompt_tokens=30, finish="length")
         expect(ask(page, prompt)).to_have_attribute("data-state", "completed")
         answers(page).first.locator("[data-action=again]").click()
         expect(answers(page).first.locator("[data-part=place]")).to_have_text("2/2")
@@ -323,6 +336,7 @@ SCENES = (
     Scene("empty", at("/chat/")),
     Scene("streaming", streaming),
     Scene("failed", failed),
+    Scene("retrying", retrying),
     Scene("incomplete", incomplete),
     Scene("long", at("long")),
     Scene("receipt", receipt),

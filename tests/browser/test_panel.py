@@ -23,6 +23,7 @@ WRITTEN = {
     "max_tokens": "2000",
     "stop": "---\n\\n\\nUser:\n</textarea><script>alert(1)</script>",
     "seed": "-7",
+    "reasoning_effort": "low",
 }
 STOP = ["---", "\n\nUser:", "</textarea><script>alert(1)</script>"]
 REFUSED = "the server responded with a status of 400"
@@ -53,7 +54,10 @@ def open_panel(page: Page) -> None:
 def write(page: Page, **values: str) -> None:
     """One field after the other, and wait until each is saved."""
     for name, value in values.items():
-        field(page, name).fill(value)
+        if name == "reasoning_effort":
+            field(page, name).select_option(value)
+        else:
+            field(page, name).fill(value)
         expect(note(page, name)).to_have_text("Saved")
 
 
@@ -76,8 +80,14 @@ def check_request(upstream: Upstream, prompt: str) -> None:
     [request] = [one for one in upstream.requests if one.prompt == prompt]
     assert request.body["messages"][0] == {"role": "system", "content": INSTRUCTION}
     assert request.body["messages"][-1] == {"role": "user", "content": prompt}
-    sent = {name: request.body.get(name) for name in ("temperature", "max_tokens", "stop", "seed")}
-    assert sent == {"temperature": 0.2, "max_tokens": 2000, "stop": STOP, "seed": -7}
+    sent = {name: request.body.get(name) for name in ("temperature", "max_tokens", "stop", "seed", "reasoning_effort")}
+    assert sent == {
+        "temperature": 0.2,
+        "max_tokens": 2000,
+        "stop": STOP,
+        "seed": -7,
+        "reasoning_effort": "low",
+    }
 
 
 def test_options_reach_the_model_and_outlive_a_reload(page: Page, portal: Portal, upstream: Upstream) -> None:
@@ -103,7 +113,7 @@ def test_options_reach_the_model_and_outlive_a_reload(page: Page, portal: Portal
     in_state(answers(page).nth(2), "completed")
     [request] = [one for one in upstream.requests if one.prompt == "And without?"]
     assert [message["role"] for message in request.body["messages"]][0] == "user"
-    assert not {"temperature", "seed", "stop"} & set(request.body)
+    assert not {"temperature", "seed", "stop", "reasoning_effort"} & set(request.body)
     assert stored(portal, page) == {}
 
 

@@ -122,6 +122,7 @@ export class Chat {
     if (type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
     // What another tab has asked for already is the same intent: the same key makes it one request.
     const wanted = this.#outbox.anotherOf(view.id) ?? command;
+    if (view.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
     this.#keep(wanted);
     this.#socket.send(wanted);
   };
@@ -239,7 +240,6 @@ export class Chat {
       this.#settle(frame.conversation, command.text);
     } else {
       const versions = [...here.versions, id];
-      if (here.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
       this.#transcript.removeFrom(here);
       this.#transcript.addAnswer({ ...answer, versions, after: this.#transcript.byId(frame.user_message) });
       this.#sidebar.touch(frame.conversation);

@@ -244,6 +244,6 @@ function phaseName({ phase, state, attempt, wait_ms: wait, position }) {
   if (phase === "queued" && position) {
     return wait ? text("phase_queued_wait", { position, wait: roughly(wait) }) : text("phase_queued_at", { position });
   }
-  if (phase === "retrying" && wait) return text("phase_retrying_in", { attempt, wait: roughly(wait) });
+  if (phase === "retrying" && wait) return text("phase_retrying_in", { attempt });
   return text(`phase_${phase}`, { attempt });
 }
