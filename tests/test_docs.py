@@ -22,6 +22,7 @@ from chat.providers.errors import PERMANENT
 from chat.views.strings import page_strings
 from chatsite.environment import SECRETS
 from chatsite.settings import read_version
+from tests import upstream_tables
 from tests.portal import Portal
 from tests.upstream import Gate, Upstream, answer
 
@@ -197,6 +198,13 @@ def test_the_codes_are_those_of_the_code():
     assert len(ends) == len(PROVIDER_CODES | OUR_OWN_CODES)
     closes = table(PARTS["Close codes"])
     assert {row["name"]: int(row["code"]) for row in closes} == CLOSE_NAMES
+
+
+def test_the_tables_about_model_servers_are_those_of_the_code():
+    shown = page("docs/upstreams.md")
+
+    assert shown == upstream_tables.rendered(shown), "python -m tests.upstream_tables"
+    assert set(upstream_tables.tables()) == {found[2] for found in upstream_tables.BETWEEN.finditer(shown)}
 
 
 def test_what_is_never_sent_again_is_said_to_be():
