@@ -69,7 +69,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         "speed",
     ]
     list_select_related = False  # the links need the ids only
-    list_filter = ["state", "usage_source", "provider_name", "model_name", "user", "source"]
+    list_filter = ["state", "usage_source", "is_estimated", "provider_name", "model_name", "user", "source"]
     date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     search_fields = ["user_name", "provider_name", "model_name", "upstream_request_id", "generation__id"]

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat.generation import store
+from chat.generation import inputs, store
 from chat.models import Generation, Segment, State, UsageRecord
 from chat.timing import Timing
 
@@ -122,8 +122,8 @@ def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
 def _usage_of(generation: Generation, text: str, reasoning: str) -> store.Usage:
     """Our count of what was sent and what had come; unknown when that cannot be told, which must not stop the start."""
     try:
-        return store.count_usage(store.asked_of(generation.pk), text, reasoning)
-    except store.Unusable:  # the model's row is gone
+        return inputs.count_usage(inputs.asked_of(generation.pk), text, reasoning)
+    except inputs.Unusable:  # the model's row is gone
         return store.Usage()
     except Exception:
         logger.exception("the tokens of generation %s could not be counted", generation.pk)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from django.db import InterfaceError, OperationalError
 
 from chat.finish_reasons import meaning_of
-from chat.generation import store
+from chat.generation import inputs, store
 from chat.generation.accept import Admitted
 from chat.generation.failpoint import reach
 from chat.generation.log import Log
@@ -85,7 +85,7 @@ class Run:
         self._curve = Curve()
         self._length = 0
         self._house = house
-        self._inputs: store.Inputs | None = None
+        self._inputs: inputs.Inputs | None = None
         self._reported: UsageReported | None = None
         self._started = self._sent = False
         self._tries = 0
@@ -159,8 +159,8 @@ class Run:
             raise Gone
         self._house.tell_begun(self.log)
         try:
-            self._inputs = await self._house.read(store.inputs, self.log.generation)
-        except store.Unusable:
+            self._inputs = await self._house.read(inputs.read, self.log.generation)
+        except inputs.Unusable:
             raise ProviderError("upstream_not_found", permanent=True) from None
         except CredentialsUnreadable as error:
             logger.error("no key of PORTAL_KEYRING opens the credentials of provider %s", error)
@@ -175,20 +175,20 @@ class Run:
                 raise
             raise ProviderError("answer_too_long", permanent=True, reason=f"{total:g} s") from None
 
-    async def _attempts(self, inputs: store.Inputs) -> None:
+    async def _attempts(self, told: inputs.Inputs) -> None:
         """Send, and send again while nothing was delivered and it may help."""
         began = self._house.clock()
         while True:
             self._tries += 1
             try:
-                await self._attempt(inputs)
+                await self._attempt(told)
                 return
             except ProviderError as error:
                 if not self.log.seq:
                     self._started = self._sent = False  # that attempt cost nothing; the next one may not come
                 spent = self._house.clock() - began
                 wait = None if self.log.seq else retry.delay(error, self._tries, spent, random.random)
-                if wait is None or self._tries > inputs.max_retries:
+                if wait is None or self._tries > told.max_retries:
                     raise
                 logger.info("generation %s: %s, again in %.2f s", self.log.generation, error.code, wait)
                 self.log.restart_clock()
@@ -203,11 +203,11 @@ class Run:
                 self.log.restart_clock()
                 self._tell("connecting", attempt=self._tries + 1)
 
-    async def _attempt(self, inputs: store.Inputs) -> None:
+    async def _attempt(self, told: inputs.Inputs) -> None:
         self.watch = Stopwatch(self._house.clock)
         self._reported = self.finish_reason = None
-        adapter = await self._house.adapter(inputs.provider, inputs.endpoint)
-        async with aclosing(adapter.stream(inputs.asked.request, self)) as events:
+        adapter = await self._house.adapter(told.provider, told.endpoint)
+        async with aclosing(adapter.stream(told.asked.request, self)) as events:
             async for event in events:
                 self._take(event)
         if not self.log.seq and meaning_of(self.finish_reason) not in ENDS_WITHOUT_TEXT:
@@ -317,7 +317,7 @@ class Run:
                 return store.Usage()  # cut before we know whether it was sent
         try:
             counted: store.Usage = await self._house.read(
-                store.count_usage, self._inputs.asked, self.log.new_text, self.log.new_reasoning
+                inputs.count_usage, self._inputs.asked, self.log.new_text, self.log.new_reasoning
             )
         except Exception:
             logger.exception("the tokens of generation %s could not be counted", self.log.generation)

@@ -1,6 +1,6 @@
-"""What the database is told of a run, and what it tells: inputs at the begin, checkpoints, the end.
+"""What the database is told of a run, and what it tells: the begin, checkpoints, the end.
 
-`begin`, `request_stop`, `checkpoint`, `finish` run in the writer's transaction, `inputs` and `stored` in a reader.
+`begin`, `request_stop`, `checkpoint`, `remember`, `finish` run in the writer's transaction, `stored` in a reader.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from chat import prompt, tokens
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
-from chat.models import Conversation, Generation, LanguageModel, Message, Provider, Segment, State, UsageRecord
+from chat.models import Conversation, Generation, Message, Provider, Segment, State, UsageRecord
 from chat.protocol import Finished, Snapshot
-from chat.providers.base import CompletionRequest, Endpoint, Refused, plain_text
+from chat.providers.base import Refused
 from chat.timing import Timing, speeds
 
 STORED = "stored"
@@ -44,33 +42,6 @@ class Usage:
 
 
 NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.Source.COUNTED)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked, the encoding to count it with, and how many of the oldest turns did not fit.
-
-    is_plain  it is sent as one text, which has no overhead of messages
-    """
-
-    request: CompletionRequest
-    encoding: tokens.Encoding
-    turns_left_out: int
-    is_plain: bool = False
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """All that a run needs to know before it calls the upstream."""
-
-    provider: int
-    endpoint: Endpoint
-    max_retries: int
-    asked: Asked
-
-
-class Unusable(Exception):
-    """The model or provider that was chosen is not there any more."""
 
 
 @dataclass(frozen=True)
@@ -128,100 +99,6 @@ def begin(generation: uuid.UUID) -> bool:
 def request_stop(generation: uuid.UUID) -> bool:
     """running → stopping; the run does the rest."""
     return Generation.objects.request_stop(generation)
-
-
-def inputs(generation_id: uuid.UUID) -> Inputs:
-    """Read the branch, the model and its provider, and fit the prompt.
-
-    Raises Unusable, or CredentialsUnreadable of the provider.
-    """
-    generation = _generation(generation_id)
-    model = generation.model
-    if model is None or not model.enabled or not model.provider.enabled:
-        raise Unusable
-    return Inputs(
-        provider=model.provider_id,
-        endpoint=model.provider.endpoint(),
-        max_retries=model.provider.max_retries,
-        asked=_asked(generation, model),
-    )
-
-
-def asked_of(generation_id: uuid.UUID) -> Asked:
-    """What a generation asks its model: the fitted prompt with all options. Raises Unusable when the model is gone."""
-    generation = _generation(generation_id)
-    if generation.model is None:
-        raise Unusable
-    return _asked(generation, generation.model)
-
-
-def _asked(generation: Generation, model: LanguageModel) -> Asked:
-    conversation = generation.message.conversation
-    options = _merged(model.default_options, conversation.options, generation.options)
-    encoding = tokens.encoding_for(model.name, model.encoding)
-    is_plain = model.provider.dialect == Provider.Dialect.COMPLETIONS
-    takes_up = is_plain or model.provider.continuation == Provider.Continuation.PREFILL
-    built = prompt.build(
-        turns_to(generation.message),
-        system_prompt=conversation.system_prompt or model.system_prompt,
-        context_window=model.context_window,
-        max_tokens=options.get("max_tokens"),
-        # Once it has ended, its own text stands there too: what it began with is what was asked to be continued.
-        cut_answer=generation.message.content[: generation.kept_characters],
-        go_on="" if takes_up else prompt.GO_ON,
-        count=partial(tokens.count_message, encoding=encoding.name, model=model.name),
-    )
-    return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out, is_plain)
-
-
-def _generation(generation_id: uuid.UUID) -> Generation:
-    """Raises Unusable when it was deleted."""
-    found = Generation.objects.select_related("message__conversation", "model__provider").filter(pk=generation_id)
-    generation = found.first()
-    if generation is None:
-        raise Unusable
-    return generation
-
-
-def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Options, the later ones winning; a null takes one away."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        merged.update(layer)
-    return {name: value for name, value in merged.items() if value is not None}
-
-
-def turns_to(answer: Message) -> list[prompt.Turn]:
-    """The turns of the branch that ends with `answer`, its own prompt last. Failed answers are no context."""
-    branch = answer.conversation.branch_to(answer.pk)
-    failed = set(Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True))
-    turns: list[prompt.Turn] = []
-    for message in branch:
-        if message.role == Message.Role.USER:
-            turns.append(prompt.Turn(message.content))
-        elif turns and message.pk not in failed and message.pk != answer.pk:
-            turns[-1] = prompt.Turn(turns[-1].prompt, message.content or None)
-    return turns
-
-
-def count_usage(asked: Asked, text: str, reasoning: str) -> Usage:
-    """Our own count: messages by the cookbook, everything else as plain text."""
-    messages, (encoding, is_exact) = asked.request.messages, asked.encoding
-    if asked.is_plain:
-        prompt_tokens = tokens.count_text(plain_text(messages), encoding)
-    else:
-        prompt_tokens = tokens.count_prompt(messages, encoding, asked.request.model)
-    reasoning_tokens = tokens.count_text(reasoning, encoding)
-    completion_tokens = tokens.count_text(text, encoding) + reasoning_tokens
-    return Usage(
-        prompt_tokens,
-        completion_tokens,
-        prompt_tokens + completion_tokens,
-        reasoning_tokens or None,
-        source=UsageRecord.Source.COUNTED,
-        counted_with=encoding,
-        is_estimated=not is_exact,
-    )
 
 
 def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
