@@ -101,7 +101,7 @@ class ChatConsumer(AsyncConsumer):
                     "text_bytes": protocol.TEXT_BYTES,
                     "frame_bytes": protocol.FRAME_BYTES,
                 },
-                models=await self.runner.read(_choices),
+                models=await self.runner.read(_choices, self.user_id),
             )
         )
         self.own(self.watch_session())
@@ -332,5 +332,5 @@ async def _always() -> None:
     """There is room: under another server, which holds back by itself."""
 
 
-def _choices() -> list[dict[str, Any]]:
-    return [model.as_choice() for model in LanguageModel.objects.usable()]
+def _choices(user_id: int) -> list[dict[str, Any]]:
+    return [model.as_choice() for model in LanguageModel.objects.usable_by(user_id)]

@@ -5,6 +5,7 @@ Rows that an admin made are never touched; what an admin changed on these two (l
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import itertools
 import socket
@@ -15,7 +16,7 @@ from django.db import transaction
 
 from chat.models import LanguageModel, Provider
 from chat.providers import list_models
-from chat.providers.base import ProviderError
+from chat.providers.base import Endpoint, ProviderError
 
 ENVIRONMENT = "environment"
 LOCAL = "local"
@@ -37,7 +38,8 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
     listed: list[str] | None = list(names)
     if not names:
         try:
-            listed = list_models(base_url, api_key, timeout=5.0)
+            found = asyncio.run(list_models(Endpoint(base_url, api_key=api_key)))
+            listed = [model.name for model in found if model.can_chat]
         except ProviderError as error:
             listed = None
             warnings.append(f"{base_url}/models gave no list ({error.code}). Set OPENAI_MODEL to the name of a model.")

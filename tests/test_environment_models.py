@@ -48,7 +48,7 @@ def test_the_named_models_are_offered_in_their_order_without_a_system_prompt():
 
     provider = Provider.objects.get(name="environment")
     assert usable() == ["b", "a"]
-    assert provider.credentials() == KEY
+    assert provider.credentials().secret == KEY
     assert provider.auth == "bearer"
     assert set(provider.models.values_list("system_prompt", flat=True)) == {""}
 
@@ -87,7 +87,7 @@ def test_another_start_updates_it_and_keeps_what_an_admin_changed():
     sync_environment_provider("http://127.0.0.1:9/v1", "", ["b"])
 
     provider = Provider.objects.get(name="environment")
-    assert (provider.auth, provider.credentials(), provider.private_network) == ("none", "", True)
+    assert (provider.auth, provider.credentials().secret, provider.private_network) == ("none", "", True)
     assert usable() == ["b"]
     assert LanguageModel.objects.get(name="b").label == "The good one"
     # Conversations refer to it: it is switched off and not deleted.
@@ -129,7 +129,7 @@ def test_every_start_points_the_local_provider_at_its_new_port_and_key():
     sync_local_provider("http://127.0.0.1:2/v1", "second")
 
     provider = Provider.objects.get(name="local")
-    assert (provider.base_url, provider.credentials()) == ("http://127.0.0.1:2/v1", "second")
+    assert (provider.base_url, provider.credentials().secret) == ("http://127.0.0.1:2/v1", "second")
     assert (provider.kind, provider.enabled, provider.max_parallel) == ("local", True, 2)
     model = provider.models.get()
     assert (model.context_window, model.default_options, model.system_prompt) == (2048, {"temperature": 0}, "Be kind.")

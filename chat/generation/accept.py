@@ -175,9 +175,9 @@ def _rest_of_answer(user_id: int, command: Continue) -> _Order:
     return _Order(cast(Message, answer.parent), model, cut.options, *kept)
 
 
-def _choose_model(chosen: str | None, conversation: Conversation) -> LanguageModel:
+def _choose_model(user_id: int, chosen: str | None, conversation: Conversation) -> LanguageModel:
     """The chosen model, else the conversation's, else the portal's default."""
-    usable = {str(model.pk): model for model in LanguageModel.objects.usable()}
+    usable = {str(model.pk): model for model in LanguageModel.objects.usable_by(user_id)}
     if not usable:
         raise Refusal("no_model")
     if chosen is not None:
@@ -192,7 +192,7 @@ def _choose_model(chosen: str | None, conversation: Conversation) -> LanguageMod
 def _queue(user_id: int, key: uuid.UUID, order: _Order, request_hash: str) -> Generation:
     prompt = order.prompt
     conversation = prompt.conversation
-    model = _choose_model(order.model, conversation)
+    model = _choose_model(user_id, order.model, conversation)
     user = get_user_model().objects.get(pk=user_id)
     now = timezone.now()
     answer = Message.objects.create(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -12,11 +13,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import TextChoices  # `models` is also the name of a relation here
+from django.db.models import Exists, OuterRef, Q, TextChoices  # `models` is also the name of a relation here
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.options import OPTIONS
-from chat.providers import KINDS, BadAddress, clean_base_url
+from chat.providers import KINDS, BadAddress, clean_base_url, clean_url
 from chat.providers.base import Endpoint, TimeLimits
 from chat.tokens import ENCODINGS
 
@@ -29,8 +31,19 @@ ADDRESS_FAULTS = {
 }
 
 
+PLACEHOLDER = "YOUR-"
+"""So begins what a preset leaves to be filled in."""
+
+
 class CredentialsUnreadable(Exception):
     """None of the keys in PORTAL_KEYRING opens a provider's credentials."""
+
+
+class Credentials(NamedTuple):
+    """An API key, or a secret with its key id."""
+
+    secret: str
+    key_id: str = ""
 
 
 class Provider(models.Model):
@@ -39,7 +52,9 @@ class Provider(models.Model):
     class Auth(TextChoices):
         """How requests are authenticated."""
 
-        BEARER = "bearer", _("Bearer (API key)")
+        BEARER = "bearer", _("API key (Bearer)")
+        API_KEY_HEADER = "api_key_header", _("API key in the header api-key (Azure)")
+        EVOLUTION = "evolution", _("Key id and secret (Evolution, cloud.ru)")
         NONE = "none", _("None")
 
     class Dialect(TextChoices):
@@ -82,7 +97,14 @@ class Provider(models.Model):
             "Some servers stop after 16 tokens unless a model’s default options say max_tokens."
         ),
     )
+    token_url = models.CharField(
+        _("token address"),
+        max_length=500,
+        blank=True,
+        help_text=_("Where a key id and its secret are exchanged for a token."),
+    )
     ciphertext = models.TextField(_("credentials (encrypted)"), blank=True, editable=False)
+    credentials_set_at = models.DateTimeField(_("credentials entered"), null=True, editable=False)
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
     refused_fields = models.JSONField(_("fields that are not sent any more"), default=dict, editable=False)
     """By model ('' = all of them): the fields of a request that the server refused."""
@@ -132,6 +154,8 @@ class Provider(models.Model):
         help_text=_("Allows plain http, and addresses of this machine and of private networks."),
     )
     enabled = models.BooleanField(_("enabled"), default=True)
+    findings = models.JSONField(_("findings"), default=list, editable=False)
+    examined_at = models.DateTimeField(_("examined"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("provider")
@@ -145,39 +169,56 @@ class Provider(models.Model):
         preset = KINDS.get(self.kind)
         if preset is not None and not self.base_url:
             self.base_url = preset.base_url
-        try:
-            self.base_url = clean_base_url(self.base_url)
-        except BadAddress as error:
-            raise ValidationError({"base_url": ADDRESS_FAULTS[error.fault]}) from error
-        if not self.private_network and (not self.base_url.startswith("https:") or _is_private(self.base_url)):
-            raise ValidationError({"base_url": _("Use https, or mark the provider as being in a private network.")})
+        self.base_url = self._clean_address("base_url", clean_base_url)
+        if self.auth == self.Auth.EVOLUTION:
+            self.token_url = self._clean_address("token_url", clean_url)
+        else:
+            self.token_url = ""
         for name in ("extra_headers", "extra_query", "extra_body"):
             if not isinstance(getattr(self, name), dict):
                 raise ValidationError({name: _("A JSON object is needed, for example {}.")})
 
-    def set_credentials(self, plain: str) -> None:
-        """Encrypt `plain` with the newest key of PORTAL_KEYRING; '' wipes what is stored. Does not save."""
-        self.ciphertext = _keyring().encrypt(json.dumps({"api_key": plain}).encode()).decode() if plain else ""
+    def _clean_address(self, field: str, clean: Callable[[str], str]) -> str:
+        """The tidied address in `field`. Raises ValidationError."""
+        try:
+            address = clean(getattr(self, field))
+        except BadAddress as error:
+            raise ValidationError({field: ADDRESS_FAULTS[error.fault]}) from error
+        if PLACEHOLDER in address:
+            raise ValidationError({field: _("Put your own name in the place of %s…") % PLACEHOLDER})
+        if not self.private_network and (not address.startswith("https:") or _is_private(address)):
+            raise ValidationError({field: _("Use https, or mark the provider as being in a private network.")})
+        return address
 
-    def credentials(self) -> str:
-        """The decrypted API key, '' when none is stored.
+    def set_credentials(self, secret: str, key_id: str = "") -> None:
+        """Encrypt them with the newest key of PORTAL_KEYRING; '' wipes what is stored. Does not save."""
+        plain = json.dumps({"api_key": secret, "key_id": key_id}).encode()
+        self.ciphertext = _keyring().encrypt(plain).decode() if secret else ""
+        self.credentials_set_at = timezone.now() if secret else None
+
+    def credentials(self) -> Credentials:
+        """What is stored, decrypted; two times '' when nothing is.
 
         Raises CredentialsUnreadable when no key of PORTAL_KEYRING opens it: it must never travel on as if it were one.
         """
         if not self.ciphertext:
-            return ""
+            return Credentials("", "")
         try:
-            return str(json.loads(_keyring().decrypt(self.ciphertext.encode()))["api_key"])
+            stored = json.loads(_keyring().decrypt(self.ciphertext.encode()))
+            return Credentials(str(stored["api_key"]), str(stored.get("key_id", "")))
         except (InvalidToken, ValueError, KeyError) as error:
             raise CredentialsUnreadable(self.name) from error
 
     def endpoint(self) -> Endpoint:
         """What an adapter needs to know. Raises CredentialsUnreadable."""
+        credentials = Credentials("", "") if self.auth == self.Auth.NONE else self.credentials()
         return Endpoint(
             base_url=self.base_url,
             dialect=self.dialect,
             auth=self.auth,
-            api_key="" if self.auth == self.Auth.NONE else self.credentials(),
+            api_key=credentials.secret,
+            key_id=credentials.key_id,
+            token_url=self.token_url,
             usage_mode=self.usage_mode,
             whole_answers=self.whole_answers,
             think_tags=self.think_tags,
@@ -201,9 +242,10 @@ class Provider(models.Model):
         if field not in names:
             names.append(field)
 
-    def origin_differs(self, other_url: str) -> bool:
-        """Whether `other_url` lies on another scheme, host or port: then stored credentials must be wiped."""
-        return urlsplit(self.base_url)[:2] != urlsplit(other_url)[:2]
+    def origin_differs(self, base_url: str, token_url: str | None = None) -> bool:
+        """Whether one of the addresses lies on another scheme, host or port: then stored credentials must be wiped."""
+        told = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
+        return any(urlsplit(mine)[:2] != urlsplit(other)[:2] for mine, other in told)
 
 
 def _is_private(base_url: str) -> bool:
@@ -223,8 +265,13 @@ class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
     """Who may use what."""
 
     def usable(self) -> LanguageModelQuerySet:
-        """The models that may be chosen, the portal's default first."""
+        """The models that may be chosen by somebody, the portal's default first."""
         return self.filter(enabled=True, provider__enabled=True).select_related("provider").order_by("position", "id")
+
+    def usable_by(self, user_id: int) -> LanguageModelQuerySet:
+        """Those that this user may choose: offered to everybody, or to a group of theirs."""
+        theirs = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"), group__user=user_id)
+        return self.usable().filter(Q(groups=None) | Exists(theirs))
 
 
 class LanguageModel(models.Model):
@@ -244,6 +291,13 @@ class LanguageModel(models.Model):
     )
     system_prompt = models.TextField(_("system prompt"), blank=True)
     default_options = models.JSONField(_("default options"), default=dict, blank=True)
+    groups = models.ManyToManyField(
+        "auth.Group",
+        blank=True,
+        related_name="+",
+        verbose_name=_("only for groups"),
+        help_text=_("Without any, everybody may use it."),
+    )
     position = models.PositiveIntegerField(
         _("position"), default=100, help_text=_("The lowest one is the default for new conversations.")
     )

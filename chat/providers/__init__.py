@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from chat.providers.address import BadAddress, clean_base_url
+from chat.providers.address import BadAddress, clean_base_url, clean_url
 from chat.providers.base import (
     PROVIDER_CODES,
     Adapter,
@@ -25,7 +27,7 @@ from chat.providers.base import (
 from chat.providers.chat_completions import ChatCompletions
 from chat.providers.completions import Completions
 from chat.providers.http import ClientFactory, load_backend
-from chat.providers.listing import list_models
+from chat.providers.listing import ListedModel, list_models
 
 __all__ = [
     "KINDS",
@@ -37,6 +39,7 @@ __all__ = [
     "Event",
     "Finished",
     "Kind",
+    "ListedModel",
     "ModelNamed",
     "Probe",
     "ProviderError",
@@ -47,6 +50,7 @@ __all__ = [
     "Warned",
     "build",
     "clean_base_url",
+    "clean_url",
     "list_models",
     "load_backend",
     "plain_text",
@@ -55,19 +59,45 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Kind:
-    """What the form of a new provider is filled in with."""
+    """What the form of a new provider is filled in with. `quirks`: fields of a provider by name, where they differ."""
 
     label: str
     base_url: str
-    auth: str
+    auth: str = "bearer"
+    quirks: Mapping[str, Any] = field(default_factory=dict)
 
+
+_LOCAL = {"private_network": True}
+_TAKES_UP = {**_LOCAL, "continuation": "prefill"}
 
 KINDS: dict[str, Kind] = {
-    "openai": Kind("OpenAI", "https://api.openai.com/v1", "bearer"),
-    "gilas": Kind("Gilas", "https://api.gilas.io/v1", "bearer"),
-    "openrouter": Kind("OpenRouter", "https://openrouter.ai/api/v1", "bearer"),
-    "local_server": Kind("Local model server (llama.cpp, Ollama, vLLM, LM Studio)", "http://127.0.0.1:8080/v1", "none"),
-    "openai_compatible": Kind("Another OpenAI-compatible server", "", "bearer"),
+    "openai": Kind("OpenAI", "https://api.openai.com/v1", quirks={"max_tokens_field": "max_completion_tokens"}),
+    "azure": Kind(
+        "Azure OpenAI",
+        "https://YOUR-RESOURCE.openai.azure.com/openai/v1",
+        "api_key_header",
+        {"max_tokens_field": "max_completion_tokens"},
+    ),
+    "gilas": Kind("Gilas", "https://api.gilas.io/v1"),
+    "evolution": Kind(
+        "Evolution (cloud.ru), key id and secret",
+        "https://YOUR-ENDPOINT.cloud.ru/v1",
+        "evolution",
+        {"token_url": "https://iam.api.cloud.ru/api/v1/auth/token"},
+    ),
+    "cloud_ru": Kind("Foundation Models (cloud.ru), API key", "https://foundation-models.api.cloud.ru/v1"),
+    "openrouter": Kind("OpenRouter", "https://openrouter.ai/api/v1"),
+    "deepseek": Kind("DeepSeek", "https://api.deepseek.com/v1"),
+    "mistral": Kind("Mistral", "https://api.mistral.ai/v1", quirks={"usage_mode": "never"}),
+    "groq": Kind("Groq", "https://api.groq.com/openai/v1"),
+    "together": Kind("Together", "https://api.together.xyz/v1"),
+    "gemini": Kind("Gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
+    "anthropic": Kind("Anthropic", "https://api.anthropic.com/v1"),
+    "ollama": Kind("Ollama", "http://127.0.0.1:11434/v1", "none", _TAKES_UP),
+    "vllm": Kind("vLLM", "http://127.0.0.1:8000/v1", "none", _LOCAL),
+    "llama_cpp": Kind("llama.cpp", "http://127.0.0.1:8080/v1", "none", _TAKES_UP),
+    "lm_studio": Kind("LM Studio", "http://127.0.0.1:1234/v1", "none", _LOCAL),
+    "openai_compatible": Kind("Another OpenAI-compatible server", ""),
 }
 """Presets by name; the name is stored."""
 

@@ -18,6 +18,13 @@ class BadAddress(ValueError):
 
 def clean_base_url(text: str) -> str:
     """`scheme://host[:port][/path]` without a trailing slash and without a pasted endpoint. Raises BadAddress."""
+    url = clean_url(text)
+    path = _PASTED.sub("", urlsplit(url).path).rstrip("/")
+    return urlunsplit((*urlsplit(url)[:2], re.sub(r"(/v1)+$", "/v1", path), "", ""))
+
+
+def clean_url(text: str) -> str:
+    """The same with any path, as it is written but for slashes. Raises BadAddress."""
     try:
         return _clean(text)
     except BadAddress:
@@ -39,6 +46,4 @@ def _clean(text: str) -> str:
     if re.search(r"[\s\\\x00-\x1f\x7f]", parts.netloc + parts.path):
         raise BadAddress("characters")
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-    path = _PASTED.sub("", path).rstrip("/")
-    path = re.sub(r"(/v1)+$", "/v1", path)
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

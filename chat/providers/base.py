@@ -213,7 +213,8 @@ class Endpoint:
 
     base_url          up to and without `/chat/completions`; untidy ones are tidied (`http.clean_base_url`)
     dialect           `chat_completions` (messages) or `completions` (one plain text, legacy)
-    auth              `bearer` · `api_key_header` (Azure's `api-key`) · `none`; a blank key sends no header
+    auth              `bearer` · `api_key_header` (Azure's `api-key`) · `evolution` · `none`; a blank key sends none
+    key_id            for `evolution`: `api_key` is its secret, and both are exchanged for tokens at `token_url`
     usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
     whole_answers     asks for the answer in one piece, for servers that cannot stream
     think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
@@ -229,6 +230,8 @@ class Endpoint:
     base_url: str
     auth: str = "bearer"
     api_key: str = field(default="", repr=False)
+    key_id: str = field(default="", repr=False)
+    token_url: str = ""
     dialect: str = "chat_completions"
     usage_mode: str = "auto"
     whole_answers: bool = False

@@ -9,9 +9,9 @@ import asyncio
 import json
 import socket
 import ssl
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
@@ -24,6 +24,7 @@ from chat.providers.address import clean_base_url
 from chat.providers.base import Endpoint, Probe, ProviderError
 from chat.providers.deadline import Deadline
 from chat.providers.errors import failure, status_failure
+from chat.providers.evolution import EvolutionAuth, Token, token_of
 from chat.providers.gunzip import Gunzip
 from chat.providers.redaction import redact
 
@@ -39,6 +40,8 @@ ERROR_BODY_BYTES = 16 * 1024
 ERROR_BODY_SECONDS = 5.0
 WRITE_SECONDS = 10.0
 MAX_CONNECTIONS = 2000
+TOKEN_SECONDS = 30.0
+TOKEN_BYTES = 64 * 1024
 
 TURNED_AWAY_SECONDS = 0.25
 """A reset this soon after the request left is a listener that turns connections away, not a model that broke off."""
@@ -103,11 +106,19 @@ class Sender:
         self._endpoint = endpoint
         self._client_factory = client_factory or open_client
         self._client: httpx.AsyncClient | None = None
-        self.secrets = (endpoint.api_key, *endpoint.extra_headers.values())
+        self._auth = EvolutionAuth(self._fetch_token) if endpoint.auth == "evolution" else None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What upstream may repeat of ours, and nobody is to read."""
+        endpoint, token = self._endpoint, self._auth.secrets if self._auth else ()
+        return (endpoint.api_key, endpoint.key_id, *endpoint.extra_headers.values(), *token)
 
     async def aclose(self) -> None:
         """Close all connections."""
         client, self._client = self._client, None
+        if self._auth is not None:
+            await self._auth.aclose()
         if client is not None:
             await client.aclose()
 
@@ -119,17 +130,52 @@ class Sender:
         async with AsyncExitStack() as stack:
             stack.callback(deadline.close)
             request = _Request(self._endpoint, path, content, probe, deadline)
-            with _translated(request):
-                try:
-                    response = await request.send(await self._open())
-                except httpx.TransportError as error:
-                    if not request.may_be_stale(error):
-                        raise
-                    # A kept-alive connection that upstream had closed: nothing reached a model.
-                    client = await stack.enter_async_context(self._client_factory(self._endpoint))
-                    response = await request.send(client)
+            token = await self._auth.token() if self._auth else ""
+            response = await self._send(request, stack)
+            if response.status_code == 401 and self._auth is not None:
+                # The token may have ended before its time; a second one that is refused is the key's fault.
+                await response.aclose()
+                self._auth.drop(token)
+                await self._auth.token()
+                response = await self._send(request, stack)
             stack.push_async_callback(response.aclose)
             yield await self._good(response, request)
+
+    async def _send(self, request: _Request, stack: AsyncExitStack) -> httpx.Response:
+        """The headers of an answer; the client that a second try needs is left to `stack`."""
+        with _translated(request):
+            try:
+                return await request.send(await self._open(), self._auth)
+            except httpx.TransportError as error:
+                if not request.may_be_stale(error):
+                    raise
+                # A kept-alive connection that upstream had closed: nothing reached a model.
+                client = await stack.enter_async_context(self._client_factory(self._endpoint))
+                return await request.send(client, self._auth)
+
+    async def get_json(self, path: str, seconds: float, max_bytes: int) -> object:
+        """The decoded JSON of one GET. Raises ProviderError."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await _json(await self._open(), "GET", path, max_bytes, self.secrets, auth=self._auth)
+        except TimeoutError as error:
+            raise failure("upstream_timeout") from error
+
+    async def _fetch_token(self) -> Token:
+        """A token for the key id and the secret. Raises ProviderError."""
+        endpoint = self._endpoint
+        address = _base_url(endpoint.token_url)
+        there = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
+        question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
+        try:
+            async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(there) as client:
+                return token_of(await _json(client, "POST", address, TOKEN_BYTES, self.secrets, json=question))
+        except TimeoutError as error:
+            raise failure("upstream_timeout", "the token address") from error
+        except ProviderError as error:
+            if error.code in ("upstream_rejected", "upstream_auth", "upstream_forbidden"):
+                raise failure("upstream_auth", "the key id or its secret was refused") from error
+            raise
 
     async def _open(self) -> httpx.AsyncClient:
         if self._client is None and self._endpoint.base_url.strip().startswith("https"):
@@ -166,7 +212,7 @@ class _Request:
         self._is_sent = False
         self._loop = asyncio.get_running_loop()
 
-    async def send(self, client: httpx.AsyncClient) -> httpx.Response:
+    async def send(self, client: httpx.AsyncClient, auth: httpx.Auth | None = None) -> httpx.Response:
         """Answer headers, or httpx's exception, or TimeoutError."""
         limits = self._endpoint.limits
         self._is_connected_anew = self._is_sent = False
@@ -176,7 +222,7 @@ class _Request:
         self.sent_at = self._loop.time()
         before_sent = 3 * limits.connect + 2 * WRITE_SECONDS
         with self.deadline.until(self.sent_at + before_sent + limits.first_byte):
-            return await client.send(request, stream=True)
+            return await client.send(request, auth=auth, stream=True)
 
     async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         if name == "connection.connect_tcp.started":
@@ -224,35 +270,24 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
     )
 
 
-def get_json(base_url: str, path: str, api_key: str, timeout: float, max_bytes: int) -> object:
-    """The decoded JSON of one GET, for start-up and admin pages: synchronous. Raises ProviderError."""
-    deadline = time.monotonic() + timeout
+async def _json(
+    client: httpx.AsyncClient, method: str, path: str, max_bytes: int, secrets: Sequence[str], **more: Any
+) -> object:
+    """The decoded JSON of one small request; whoever calls limits its time. Raises ProviderError."""
     body = bytearray()
-    base_url = _base_url(base_url)
     try:
-        with (
-            httpx.Client(
-                base_url=base_url,
-                headers={**_headers("bearer", api_key), "Accept": "application/json"},
-                timeout=timeout,
-                verify=_verifier(base_url),
-                trust_env=False,
-            ) as client,
-            client.stream("GET", path) as response,
-        ):
-            for piece in response.iter_raw():
+        async with client.stream(method, path, headers={"Accept": "application/json"}, **more) as response:
+            async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > max_bytes:
                     raise failure("upstream_bad_response", f"more than {max_bytes} bytes")
-                if time.monotonic() > deadline:
-                    raise failure("upstream_timeout")
             headers, status = response.headers, response.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise transport_failure(error) from error
     if 300 <= status < 400:
         raise failure("upstream_redirect", f"HTTP {status}")
     if status != 200:
-        raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), (api_key,), _request_id(headers))
+        raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -336,7 +371,7 @@ def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
 def _headers(auth: str, api_key: str) -> dict[str, str]:
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "chatsite"}
     key = api_key.strip()
-    if key and auth != "none":
+    if key and auth in ("bearer", "api_key_header"):
         if not key.isascii() or not key.isprintable():
             raise failure("upstream_auth", "the key holds characters that no header can carry")
         headers |= {"api-key": key} if auth == "api_key_header" else {"Authorization": f"Bearer {key}"}

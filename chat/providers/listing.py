@@ -1,32 +1,107 @@
-"""Which models an endpoint offers: `GET …/models`. Synchronous, for start-up and the admin."""
+"""Which models an endpoint offers: `GET …/models`, and what it tells of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
+from chat.providers.base import Endpoint
 from chat.providers.errors import failure, stream_complaint, stream_failure
-from chat.providers.http import get_json
+from chat.providers.http import Sender
 
 LIST_BYTES = 4 * 1024 * 1024
 MAX_MODELS = 2000
+MAX_WINDOW = 100_000_000
 _NO_CHAT = re.compile(
     r"embed|rerank|whisper|transcri|moderation|dall-e|gpt-image|stable-diffusion|(^|[-_/.])(tts|asr|bge|e5|clip|sora)([-_/.]|$)",
     re.IGNORECASE,
 )
+_CHAT_KINDS = frozenset({"", "model", "chat", "language", "llm", "vlm", "code"})
 
 
-def list_models(base_url: str, api_key: str, timeout: float = 5.0) -> list[str]:
-    """The ids in upstream's order, without those that plainly can't chat. Raises ProviderError."""
-    value = get_json(base_url, "models", api_key, timeout, LIST_BYTES)
+@dataclass(frozen=True)
+class ListedModel:
+    """A model as its server lists it.
+
+    context_window  tokens, None where it isn't told
+    kind            the server's own word, such as `chat` or `embedding`; '' where it isn't told
+    prompt_price, completion_price  US dollars per million tokens, None where they aren't told
+    can_chat        neither name nor kind tells that it can't
+    """
+
+    name: str
+    context_window: int | None = None
+    kind: str = ""
+    prompt_price: Decimal | None = None
+    completion_price: Decimal | None = None
+    can_chat: bool = True
+
+
+async def list_models(endpoint: Endpoint, seconds: float = 5.0) -> list[ListedModel]:
+    """What the server lists within so many seconds, in its order, each name once. Raises ProviderError."""
+    sender = Sender(endpoint)
+    try:
+        value = await sender.get_json("models", seconds, LIST_BYTES)
+    finally:
+        await sender.aclose()
     entries = value.get("data") if isinstance(value, dict) else value
     if not isinstance(entries, list):
         complaint = stream_complaint(value)
         if complaint is not None:
-            raise stream_failure(complaint, (api_key,))
+            raise stream_failure(complaint, sender.secrets)
         raise failure("upstream_bad_response", "no list of models")
-    ids: dict[str, None] = {}
-    for entry in entries[:MAX_MODELS]:
-        name = entry.get("id") if isinstance(entry, dict) else entry
-        if isinstance(name, str) and name.strip() and not _NO_CHAT.search(name):
-            ids[name.strip().removeprefix("models/")] = None
-    return list(ids)
+    listed = (_listed(entry) for entry in entries[:MAX_MODELS])
+    return list({model.name: model for model in reversed([one for one in listed if one is not None])}.values())[::-1]
+
+
+def _listed(entry: object) -> ListedModel | None:
+    facts: Mapping[str, Any] = entry if isinstance(entry, dict) else {"id": entry}
+    name = facts.get("id")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    name = name.strip().removeprefix("models/")
+    kind = facts.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    prices = _group(facts, "pricing")
+    capabilities = _group(facts, "capabilities")
+    return ListedModel(
+        name[:200],
+        context_window=_window(facts),
+        kind=kind[:40],
+        prompt_price=_per_million(prices.get("prompt")),
+        completion_price=_per_million(prices.get("completion")),
+        can_chat=not _NO_CHAT.search(name)
+        and kind in _CHAT_KINDS
+        and capabilities.get("completion_chat") is not False
+        and facts.get("active") is not False,
+    )
+
+
+def _window(facts: Mapping[str, Any]) -> int | None:
+    """The size of the context window in tokens, by whichever name the server gives it."""
+    names = ("context_length", "context_window", "max_model_len", "max_context_length", "loaded_context_length")
+    sizes = [*(facts.get(name) for name in names), _group(facts, "meta").get("n_ctx_train")]
+    return next(_sizes(sizes), None)
+
+
+def _sizes(values: Iterable[object]) -> Iterator[int]:
+    return (size for size in values if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW)
+
+
+def _per_million(price: object) -> Decimal | None:
+    """OpenRouter writes dollars per token, as a text."""
+    if not isinstance(price, str):
+        return None
+    try:
+        dollars = Decimal(price)
+    except InvalidOperation:
+        return None
+    return dollars * 1_000_000 if dollars.is_finite() and 0 <= dollars < 1 else None
+
+
+def _group(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    group = facts.get(name)
+    return group if isinstance(group, dict) else {}

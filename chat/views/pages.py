@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -53,7 +53,7 @@ def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
 
 
 def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
-    models = list(LanguageModel.objects.usable())
+    models = list(LanguageModel.objects.usable_by(cast(int, request.user.pk)))
     chosen = _chosen(models, conversation)
     listed = page_of(request.user)
     branch = shown_branch(conversation, request.GET.get("message", "")) if conversation else ShownBranch()

@@ -41,7 +41,7 @@ def test_every_list_and_every_row_opens(browse, rows, name):
 def test_no_page_shows_the_key_or_its_ciphertext(browse, rows, provider, name):
     browse.post(address("provider", provider), form_of(provider, api_key=SECRET, name="renamed"))
     provider.refresh_from_db()
-    assert provider.credentials() == SECRET
+    assert provider.credentials().secret == SECRET
     for page in (address(name), address(name, rows[name]), address(name, rows[name], "history"), "/admin/"):
         text = browse.get(page).content.decode()
         assert SECRET not in text and provider.ciphertext not in text, page
@@ -109,14 +109,14 @@ def test_a_provider_is_added_with_its_key_and_a_model(browse):
     new = Provider(name="another", base_url="https://llm.example.org/v1")
     answer = browse.post("/admin/chat/provider/add/", {**form_of(new, api_key=f"  {SECRET}\n"), **inline})
     assert answer.status_code == 302
-    assert Provider.objects.get(name="another").credentials() == SECRET
+    assert Provider.objects.get(name="another").credentials().secret == SECRET
     assert LanguageModel.objects.get().name == "gpt-4o"
 
 
 def test_saving_without_a_key_keeps_the_stored_one(browse, provider):
     browse.post(address("provider", provider), form_of(provider, name="renamed"))
     provider.refresh_from_db()
-    assert (provider.name, provider.credentials()) == ("renamed", SECRET)
+    assert (provider.name, provider.credentials().secret) == ("renamed", SECRET)
 
 
 def test_a_stored_key_can_be_deleted(browse, provider):
@@ -140,14 +140,14 @@ def test_unless_a_new_one_comes_with_it(browse, provider):
     fields = form_of(provider, base_url="https://other.example/v1", api_key="sk-new")
     answer = browse.post(address("provider", provider), fields, follow=True)
     provider.refresh_from_db()
-    assert provider.credentials() == "sk-new"
+    assert provider.credentials().secret == "sk-new"
     assert "was deleted" not in answer.content.decode()
 
 
 def test_another_path_on_the_same_server_keeps_the_key(browse, provider):
     browse.post(address("provider", provider), form_of(provider, base_url="https://api.example.com/v2"))
     provider.refresh_from_db()
-    assert provider.credentials() == SECRET
+    assert provider.credentials().secret == SECRET
 
 
 @pytest.mark.parametrize("changed", [{"base_url": "https://other.example/v1"}, {"dialect": "completions"}], ids=str)

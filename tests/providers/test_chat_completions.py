@@ -333,7 +333,7 @@ def test_the_environment_is_never_asked_for_a_proxy(upstream: Upstream, monkeypa
 def test_every_kind_has_an_address_that_can_be_used_or_none():
     for kind in KINDS.values():
         assert not kind.base_url or clean_base_url(kind.base_url) == kind.base_url
-        assert kind.label and kind.auth in ("bearer", "none")
+        assert kind.label and kind.auth in ("bearer", "api_key_header", "evolution", "none")
         build(Endpoint(kind.base_url, kind.auth))
 
 

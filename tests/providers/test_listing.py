@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import socket
+from decimal import Decimal
 
 import pytest
 
-from chat.providers import ProviderError, list_models
+from chat.providers import Endpoint, ListedModel, ProviderError, list_models
 from tests.providers.asking import KEY
 from tests.upstream import Send, Stall, Upstream, document, error, head, html
 
 LIST = "GET /v1/models"
+
+
+def names_of(base_url: str, key: str, seconds: float = 5.0) -> list[str]:
+    listed = asyncio.run(list_models(Endpoint(base_url, api_key=key), seconds))
+    return [model.name for model in listed if model.can_chat]
 
 
 def ids(*names: str) -> list[dict[str, str]]:
@@ -36,14 +43,14 @@ def ids(*names: str) -> list[dict[str, str]]:
 )
 def test_the_models_that_can_chat_are_listed(value, names, upstream: Upstream):
     upstream.play(LIST, document(value))
-    assert list_models(f"{upstream.base_url}/", KEY) == names
+    assert names_of(f"{upstream.base_url}/", KEY) == names
     (request,) = upstream.requests
     assert (request.method, request.path) == ("GET", "/v1/models")
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_no_key_no_header(upstream: Upstream):
-    list_models(upstream.base_url, "")
+    names_of(upstream.base_url, "")
     assert "authorization" not in upstream.requests[0].headers
 
 
@@ -66,7 +73,7 @@ def test_no_key_no_header(upstream: Upstream):
 def test_a_list_that_cannot_be_had_says_why(script, code, upstream: Upstream):
     upstream.play(LIST, script)
     with pytest.raises(ProviderError) as caught:
-        list_models(upstream.base_url, KEY, timeout=0.3)
+        names_of(upstream.base_url, KEY, seconds=0.3)
     assert caught.value.code == code
     assert KEY[-4:] not in str(caught.value)
 
@@ -80,5 +87,29 @@ def test_addresses_without_a_server_say_why():
             ("no address", "upstream_bad_response"),
         ):
             with pytest.raises(ProviderError) as caught:
-                list_models(address, "")
+                names_of(address, "")
             assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"id": "a", "max_model_len": 8192}, ListedModel("a", 8192)),
+        ({"id": "a", "context_length": 131072, "pricing": {"prompt": "0.00000015", "completion": "0.0000006"}},
+         ListedModel("a", 131072, "", Decimal("0.15"), Decimal("0.6"))),
+        ({"id": "a", "context_window": 4096, "active": False}, ListedModel("a", 4096, can_chat=False)),
+        ({"id": "a", "context_length": 512, "type": "embedding"}, ListedModel("a", 512, "embedding", can_chat=False)),
+        ({"id": "a", "type": "chat"}, ListedModel("a", kind="chat")),
+        ({"id": "a", "max_context_length": 32768, "capabilities": {"completion_chat": False}},
+         ListedModel("a", 32768, can_chat=False)),
+        ({"id": "a", "meta": {"n_ctx_train": 2048}}, ListedModel("a", 2048)),
+        ({"id": "a", "context_length": -1, "context_window": True, "max_model_len": 10**12}, ListedModel("a")),
+        ({"id": "a", "meta": []}, ListedModel("a")),
+        ({"id": "a", "pricing": {"prompt": "NaN", "completion": "-1"}}, ListedModel("a")),
+        ({"id": "a", "pricing": {"prompt": "free", "completion": 7}}, ListedModel("a")),
+        ({"id": "a", "pricing": "0.1", "type": 3}, ListedModel("a")),
+    ],
+)  # fmt: skip
+async def test_what_a_server_tells_of_a_model_is_read(entry, told, upstream: Upstream):
+    upstream.play(LIST, document({"data": [entry]}))
+    assert await list_models(Endpoint(upstream.base_url)) == [told]
