@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.forms.widgets import Script
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.offered_models import choose_models
 from chat.environment_models import ENVIRONMENT
-from chat.models import LanguageModel, Provider
+from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
+
+FILLED_IN = ("base_url", "auth", "token_url", "private_network", "continuation", "usage_mode", "max_tokens_field")
+"""What a kind may fill in, beside the key."""
 
 
 class ProviderForm(forms.ModelForm):
-    """A provider, and a new API key for it or none."""
+    """A provider, and a new key for it or none."""
 
     kind = forms.ChoiceField(
         label=_("Kind"),
         choices=[(name, kind.label) for name, kind in KINDS.items()],
         initial="openai_compatible",
-        help_text=_("Fills in the base URL where that is left empty."),
+        help_text=_("Fills in what is known of such a server."),
     )
     base_url = forms.CharField(
         label=_("Base URL"),
         required=False,
         max_length=500,
         widget=forms.TextInput({"class": "vTextField"}),
-        help_text=_("Up to and including /v1, for example https://api.example.com/v1"),
+        help_text=_(
+            "Mostly up to and including /v1, for example https://api.example.com/v1. An endpoint after it is cut off."
+        ),
+    )
+    key_id = forms.CharField(
+        label=_("Key id"),
+        required=False,
+        max_length=400,
+        widget=forms.TextInput({"autocomplete": "off", "class": "vTextField"}),
+        help_text=_("Only with a key id and secret. It is kept like a secret, and not shown again."),
     )
     api_key = forms.CharField(
-        label=_("API key"),
+        label=_("API key or secret"),
         required=False,
         strip=True,
         max_length=4000,
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "class": "vTextField"}),
     )
-    forget_key = forms.BooleanField(label=_("Delete the stored API key"), required=False)
+    forget_key = forms.BooleanField(label=_("Delete the stored key"), required=False)
     send_again = forms.BooleanField(label=_("Send the refused fields again"), required=False)
+    preset = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Provider
@@ -47,6 +67,7 @@ class ProviderForm(forms.ModelForm):
             "kind",
             "base_url",
             "auth",
+            "token_url",
             "dialect",
             "usage_mode",
             "max_tokens_field",
@@ -72,16 +93,41 @@ class ProviderForm(forms.ModelForm):
             return  # for somebody who may look only
         is_set = bool(self.instance.ciphertext)
         self.fields["api_key"].help_text = (
-            _("Set. It is never shown; leave this empty to keep it.") if is_set else _("Not set.")
+            _("Leave this empty to keep what is stored.")
+            if is_set
+            else _("It is stored encrypted, and never shown again.")
         )
         if not is_set:
             del self.fields["forget_key"]
         if not self.instance.refused_fields:
             del self.fields["send_again"]
+        kind = cast(forms.ChoiceField, self.fields["kind"])
         if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
-            cast(forms.ChoiceField, self.fields["kind"]).choices = [(self.instance.kind, self.instance.kind)]
+            kind.choices = [(self.instance.kind, self.instance.kind)]
+        kind.widget.attrs["data-presets"] = json.dumps(_presets())
+        if self.instance.pk is None:
+            kind.widget.attrs["data-is-new"] = "1"
         for name in ("extra_headers", "extra_query", "extra_body"):
             self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
+
+    def clean(self) -> dict[str, Any]:
+        """Fill in what a kind brings, where the page's script did not. A key id and its secret come together."""
+        values: dict[str, Any] = super().clean() or {}
+        kind = values.get("kind", "")
+        if self.instance.pk is None and values.get("preset") != kind:
+            usual, special = _presets()[""], _presets().get(kind, {})
+            values |= {name: value for name, value in special.items() if values.get(name) == usual[name]}
+        if values.get("auth") == Provider.Auth.EVOLUTION and bool(values.get("key_id")) != bool(values.get("api_key")):
+            self.add_error("api_key", _("Enter the key id and its secret together."))
+        return values
+
+
+def _presets() -> dict[str, dict[str, Any]]:
+    """By kind: what differs; under '' what the fields hold where nothing does."""
+    blank = Provider()
+    usual = {name: getattr(blank, name) for name in FILLED_IN}
+    kinds = {name: {"base_url": kind.base_url, "auth": kind.auth, **kind.quirks} for name, kind in KINDS.items()}
+    return {"": usual, **kinds}
 
 
 class LanguageModelInline(admin.StackedInline):
@@ -95,7 +141,9 @@ class LanguageModelInline(admin.StackedInline):
         "system_prompt",
         "default_options",
         ("position", "enabled"),
+        "groups",
     ]
+    filter_horizontal = ["groups"]
 
     def get_extra(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> int:
         return 0 if obj else 1
@@ -104,6 +152,9 @@ class LanguageModelInline(admin.StackedInline):
 @admin.register(Provider)
 class ProviderAdmin(admin.ModelAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
+
+    class Media:
+        js = [Script("chat/admin/provider.js", defer=True)]
 
     form = ProviderForm
     inlines = [LanguageModelInline]
@@ -114,9 +165,9 @@ class ProviderAdmin(admin.ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         may_change = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
-        key = ["api_key_state"]
+        key = ["api_key_state"] if obj else []
         if may_change:
-            key = ["api_key", "forget_key"] if obj and obj.ciphertext else ["api_key"]
+            key += ["token_url", "key_id", "api_key", *(["forget_key"] if obj and obj.ciphertext else []), "preset"]
         limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
         dialect = ["dialect", "whole_answers", "think_tags", "continuation", "usage_mode", "max_tokens_field"]
         if obj and obj.refused_fields:
@@ -134,9 +185,19 @@ class ProviderAdmin(admin.ModelAdmin):
             (_("Dialect"), {"fields": [*dialect, *extras], "classes": [] if "refused" in dialect else ["collapse"]}),
         ]
 
-    @admin.display(description=_("API key"))
+    @admin.display(description=_("stored key"))
     def api_key_state(self, provider: Provider) -> str:
-        return str(_("set") if provider.ciphertext else _("not set"))
+        """`set, …abcd, on 3 May 2026`; the end is enough to tell which of several keys it is."""
+        if not provider.ciphertext:
+            return str(_("not set"))
+        try:
+            end = provider.credentials().secret[-4:]
+        except CredentialsUnreadable:
+            return str(_("set, but no key of PORTAL_KEYRING opens it: enter it again"))
+        words = [str(_("set")), f"…{end}"]
+        if provider.credentials_set_at:
+            words.append(_("on %s") % date_format(timezone.localtime(provider.credentials_set_at), "DATE_FORMAT"))
+        return ", ".join(words)
 
     @admin.display(description=_("Refused fields, not sent any more"))
     def refused(self, provider: Provider) -> str:
@@ -144,15 +205,39 @@ class ProviderAdmin(admin.ModelAdmin):
         pairs = [(name, model) for model, names in provider.refused_fields.items() for name in names]
         return ", ".join(f"{name} ({model})" if model else name for name, model in pairs)
 
+    def get_urls(self) -> list[URLPattern]:
+        models = self.admin_site.admin_view(self.choose_models)
+        return [path("<path:object_id>/models/", models, name="chat_provider_models"), *super().get_urls()]
+
+    def choose_models(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Which of its models are offered."""
+        return choose_models(request, self.admin_site, object_id)
+
+    def response_add(self, request: HttpRequest, obj: Provider, post_url_continue: str | None = None) -> HttpResponse:
+        """A new provider without models: what it offers is the next question."""
+        if obj.models.exists() or not {"_save", "_continue"} & set(request.POST):
+            return super().response_add(request, obj, post_url_continue)
+        self.message_user(request, _("The provider is stored. This is what it lists."), messages.SUCCESS)
+        return redirect("admin:chat_provider_models", obj.pk)
+
     def save_model(self, request: HttpRequest, obj: Provider, form: ProviderForm, change: bool) -> None:
         """A key belongs to the server it was given for: it doesn't follow the address to another one."""
+        written = form.data.get("base_url", "").strip()
+        if written and written.rstrip("/") != obj.base_url:
+            self.message_user(
+                request,
+                _("The base URL was tidied: %(written)s became %(address)s.")
+                % {"written": written, "address": obj.base_url},
+                messages.INFO,
+            )
         new_key = form.cleaned_data.get("api_key", "")
-        has_moved = change and obj.origin_differs(Provider.objects.values_list("base_url", flat=True).get(pk=obj.pk))
+        before = Provider.objects.filter(pk=obj.pk).values_list("base_url", "token_url").first()
+        has_moved = change and before is not None and obj.origin_differs(*before)
         has_changed = {"usage_mode", "dialect", "max_tokens_field", "send_again"} & set(form.changed_data)
         if has_moved or has_changed or obj.extra_body != form.initial.get("extra_body", {}):
             obj.refused_fields = {}  # what the old server or endpoint refused, the new one may take
         if new_key:
-            obj.set_credentials(new_key)
+            obj.set_credentials(new_key, form.cleaned_data.get("key_id", ""))
         elif form.cleaned_data.get("forget_key"):
             obj.set_credentials("")
         elif has_moved and obj.ciphertext:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, TextChoices  # `models` is also the name of a relation here
+from django.db.models import Exists, OuterRef, TextChoices  # `models` is also the name of a relation here
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -270,8 +270,8 @@ class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
 
     def usable_by(self, user_id: int) -> LanguageModelQuerySet:
         """Those that this user may choose: offered to everybody, or to a group of theirs."""
-        theirs = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"), group__user=user_id)
-        return self.usable().filter(Q(groups=None) | Exists(theirs))
+        groups = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"))
+        return self.usable().filter(~Exists(groups) | Exists(groups.filter(group__user=user_id)))
 
 
 class LanguageModel(models.Model):

@@ -23,7 +23,7 @@ def form_of(provider, **fields):
     names = ("name", "kind", "base_url", "auth", "dialect", "think_tags", "continuation", "usage_mode",
              "max_tokens_field",
              "connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds",
-             "max_retries", "max_parallel")  # fmt: skip
+             "max_retries", "max_parallel", "token_url")  # fmt: skip
     values = {name: getattr(provider, name) for name in names}
     extras = {"extra_headers": "{}", "extra_query": "{}", "extra_body": "{}", "enabled": "on"}
     inline = {"models-TOTAL_FORMS": 0, "models-INITIAL_FORMS": 0}

@@ -1,0 +1,95 @@
+"""The page on which an admin chooses which of the models that a provider lists are offered, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from chat.messages import sentence
+from chat.models import CredentialsUnreadable, LanguageModel, Provider
+from chat.providers import ListedModel, ProviderError, list_models
+
+SECONDS = 10.0
+
+
+class Offer(forms.Form):
+    """Who may use the models that are newly offered. Which ones: `offer`, a name each."""
+
+    groups = forms.ModelMultipleChoiceField(
+        Group.objects.order_by("name"),
+        required=False,
+        label=gettext_lazy("Only for groups"),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A listed model, and whether it is offered already."""
+
+    model: ListedModel
+    is_offered: bool
+
+
+def choose_models(request: HttpRequest, site: admin.AdminSite, provider_id: str) -> HttpResponse:
+    """Show what the server lists; store what was chosen. What is offered and not listed any more stays as it is."""
+    if not (request.user.has_perm("chat.change_provider") and request.user.has_perm("chat.add_languagemodel")):
+        raise PermissionDenied
+    provider = get_object_or_404(Provider, pk=provider_id)
+    try:
+        listed = asyncio.run(list_models(provider.endpoint(), SECONDS))
+        failure = "" if listed else _("The server lists no models. Add them by hand, by the names it knows them by.")
+    except ProviderError as error:
+        listed, failure = [], sentence(error.code, {"reason": error.reason})
+    except CredentialsUnreadable:
+        listed, failure = [], _("The stored key can’t be decrypted any more. Enter it again.")
+    form = Offer(request.POST or None)
+    if request.method == "POST" and not failure and form.is_valid():
+        offered = set(request.POST.getlist("offer"))
+        count = _store(provider, listed, offered, list(form.cleaned_data["groups"]))
+        said = ngettext("%(count)d model is offered.", "%(count)d models are offered.", count) % {"count": count}
+        messages.success(request, said)
+        return redirect("admin:chat_provider_change", provider.pk)
+    offered = set(provider.models.filter(enabled=True).values_list("name", flat=True))
+    choices = [Choice(model, model.name in offered) for model in listed]
+    context: dict[str, Any] = {
+        **site.each_context(request),
+        "title": _("Models of %(provider)s") % {"provider": provider},
+        "opts": Provider._meta,
+        "original": provider,
+        "provider": provider,
+        "failure": failure,
+        "form": form,
+        "can_chat": [choice for choice in choices if choice.model.can_chat],
+        "others": [choice for choice in choices if not choice.model.can_chat],
+        "has_prices": any(model.prompt_price is not None for model in listed),
+    }
+    return TemplateResponse(request, "admin/chat/provider/models.html", context)
+
+
+@transaction.atomic
+def _store(provider: Provider, listed: list[ListedModel], offered: set[str], groups: list[Group]) -> int:
+    """Offer these, and no other listed ones; returns how many are offered. Known ones keep what an admin set."""
+    known = {model.name: model for model in provider.models.all()}
+    position = LanguageModel.objects.aggregate(last=Max("position"))["last"] or 0
+    for model in listed:
+        if model.name in known:
+            provider.models.filter(pk=known[model.name].pk).update(enabled=model.name in offered)
+        elif model.name in offered:
+            position = max(position + 1, 100)
+            made = provider.models.create(name=model.name, context_window=model.context_window, position=position)
+            made.groups.set(groups)
+    return provider.models.filter(enabled=True).count()

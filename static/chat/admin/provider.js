@@ -1,0 +1,38 @@
+// The form of a provider: a kind fills in what is different for it, where nothing else was written yet; and only those
+// fields of the credentials are shown that the authentication needs.
+
+const kind = document.getElementById("id_kind");
+const auth = document.getElementById("id_auth");
+const NEEDED = { key_id: ["evolution"], token_url: ["evolution"], api_key: ["bearer", "api_key_header", "evolution"] };
+
+if (kind?.dataset.presets && auth) {
+  const presets = JSON.parse(kind.dataset.presets);
+  const fieldOf = (name) => document.getElementById(`id_${name}`);
+  const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+  const untouched = new Map(Object.keys(presets[""]).map((name) => [name, presets[""][name]]));
+
+  const fill = () => {
+    const preset = { ...presets[""], ...presets[kind.value] };
+    for (const [name, value] of Object.entries(preset)) {
+      const field = fieldOf(name);
+      if (field === null || valueOf(field) !== untouched.get(name)) continue;
+      if (field.type === "checkbox") field.checked = value;
+      else field.value = value;
+      untouched.set(name, value);
+    }
+    fieldOf("preset").value = kind.value;
+    show();
+  };
+
+  const show = () => {
+    for (const [name, ways] of Object.entries(NEEDED)) {
+      const row = fieldOf(name)?.closest(".form-row");
+      if (row) row.hidden = !ways.includes(auth.value);
+    }
+  };
+
+  kind.addEventListener("change", fill);
+  auth.addEventListener("change", show);
+  if (kind.dataset.isNew) fill();
+  show();
+}
