@@ -72,6 +72,8 @@ class ChatCompletions:
                     yield event
             for event in reader.rest():
                 yield event
+            if reader.done:
+                await reply.rest()
 
     def question(self, request: CompletionRequest) -> dict[str, Any]:
         """What is asked, as this dialect puts it."""

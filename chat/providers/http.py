@@ -40,6 +40,7 @@ ERROR_BODY_BYTES = 16 * 1024
 ERROR_BODY_SECONDS = 5.0
 WRITE_SECONDS = 10.0
 MAX_CONNECTIONS = 2000
+REST_SECONDS = 0.05
 TOKEN_SECONDS = 30.0
 TOKEN_BYTES = 64 * 1024
 
@@ -84,6 +85,17 @@ class Reply:
             if self._gunzip is None:
                 return received
             self._gunzip.feed(received)
+
+    async def rest(self) -> None:
+        """Read what follows the end mark, mostly nothing but the end of the body: httpx can then keep the connection,
+        and the next answer needs none of its own. Who holds it open, or goes on talking, loses it."""
+        until = asyncio.get_running_loop().time() + REST_SECONDS
+        try:
+            with self._deadline.until(until):
+                async for _ in self._body:
+                    pass
+        except (httpx.TransportError, TimeoutError):
+            return
 
     async def _receive(self, until: float) -> bytes | None:
         try:

@@ -23,7 +23,7 @@ from chat.providers import (
 )
 from chat.providers.base import Refused
 from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
-from tests.upstream import Fin, Gate, Stall, Upstream, answer, document, error, stream
+from tests.upstream import DONE, Fin, Gate, Repeat, Stall, Upstream, answer, chunk, document, error, stream
 from tests.upstream.recordings import index, record, text
 from tests.upstream.script import counts
 
@@ -341,3 +341,24 @@ def test_a_code_that_is_not_in_the_table_cannot_be_raised():
     with pytest.raises(ValueError, match="upstream_whatever"):
         ProviderError("upstream_whatever", permanent=True)
     assert "answer_empty" in PROVIDER_CODES
+
+
+async def test_one_connection_serves_one_streamed_answer_after_the_other(upstream: Upstream):
+    adapter = build(endpoint(upstream.base_url))
+    for _ in range(5):
+        assert (await ask(adapter, "m")).text == "This is a short answer."
+    await adapter.aclose()
+    assert len(upstream.connections) == 1
+
+
+@pytest.mark.parametrize("after", [(Stall(),), (Repeat(b": more\n\n", every=0.001),)], ids=["silent", "talking"])
+async def test_a_server_that_does_not_end_after_the_end_mark_loses_its_connection(after, upstream: Upstream):
+    upstream.play("m", (*stream("Hello", chunk(finish="stop"), DONE, whole=False), *after), answer("again"))
+    adapter = build(endpoint(upstream.base_url))
+    outcome = await ask(adapter, "m")
+    assert (outcome.text, outcome.error) == ("Hello", None)
+    assert (await ask(adapter, "m")).text == "again"
+    await adapter.aclose()
+    first = upstream.requests[0]
+    assert len(upstream.connections) == 2
+    assert first.closed_how == "fin"
