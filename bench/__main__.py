@@ -7,6 +7,7 @@ import sys
 
 NAMES = {
     "frames": "how smoothly a long answer streams into a long conversation",
+    "fuzz": "whether spoilt answers of model servers do more than fail",
     "guards": "whether a test notices when a guard is taken out",
 }
 MODULES = {"guards": "mutate_guards"}
