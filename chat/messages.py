@@ -126,6 +126,11 @@ CUTS: Mapping[str, Any] = {
     "capacity": _("Cut: the model server lacked capacity."),
     "abort": _("The model server broke this answer off."),
 }
+# Complete, and yet not what one asked for.
+NOTES: Mapping[str, Any] = {
+    "refusal": _("The model declined to answer."),
+    "answer_empty": _("The model thought, and wrote no answer."),
+}
 CUT_AT = ngettext_lazy("Cut at the limit of %(limit)d token.", "Cut at the limit of %(limit)d tokens.", "limit")
 
 # What is said when upstream gave no finish_reason, by the state of the generation.
@@ -168,7 +173,7 @@ def why_not_whole(state: str, code: str, reason: str | None, parameters: Mapping
 
     code        the error code, '' for none
     reason      upstream's finish_reason, None when none came
-    parameters  those of the code; without a code, `limit` may be the tokens at which it was cut
+    parameters  those of the code; without one, `limit` may be the tokens at which it was cut, `note` one of NOTES
     """
     if code:
         return sentence(code, parameters)
@@ -181,7 +186,11 @@ def why_not_whole(state: str, code: str, reason: str | None, parameters: Mapping
     if not reason:
         return sentence("upstream_incomplete")
     meaning = meaning_of(reason)
-    limit = (parameters or {}).get("limit")
+    given = parameters or {}
+    note = NOTES.get(str(given.get("note")), "")
+    if note and meaning not in CUTS:
+        return str(note)
+    limit = given.get("limit")
     if meaning == "length" and isinstance(limit, int):
         return str(CUT_AT % {"limit": limit})
     return str(CUTS.get(meaning, ""))

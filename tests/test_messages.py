@@ -75,6 +75,10 @@ def test_a_finish_reason_is_understood_in_every_spelling(reason, words):
     [
         (("completed", "", "stop"), {}, ""),
         (("completed", "", "something new"), {}, ""),
+        (("completed", "", "stop"), {"note": "refusal"}, "The model declined to answer."),
+        (("completed", "", "stop"), {"note": "answer_empty"}, "The model thought, and wrote no answer."),
+        (("completed", "", "content_filter"), {"note": "refusal"}, "The provider's content filter cut this answer."),
+        (("completed", "", "stop"), {"note": ["x"]}, ""),
         (("completed", "", "length"), {"limit": 193}, "Cut at the limit of 193 tokens."),
         (("completed", "", "length"), {"limit": 1}, "Cut at the limit of 1 token."),
         (("completed", "", "max_tokens"), {}, "Cut at the limit of its length."),

@@ -91,6 +91,7 @@ class Run:
         self._tries = 0
         self._request_id = self._response_model = ""
         self._first_words = True
+        self._refused = False
 
     async def write_answer(self) -> store.End:
         """Ask, retry, append what comes; returns how it ended. Only a second cancel makes it raise."""
@@ -114,8 +115,8 @@ class Run:
             logger.exception("generation %s failed", self.log.generation)
         self.over = True
         usage = await self._usage(state)
-        if state == State.COMPLETED and meaning_of(self.finish_reason) == "length":
-            parameters = self._limit_reached(usage)
+        if state == State.COMPLETED:
+            parameters = self._noted(usage)
         return store.End(
             generation=self.log.generation,
             usage_record=self.admitted.usage_record,
@@ -249,6 +250,7 @@ class Run:
             case ModelNamed(model):
                 self._response_model = model
             case Warned(what):
+                self._refused = self._refused or what == "refusal"
                 logger.warning("generation %s: upstream sent something odd: %s", self.log.generation, what)
 
     def _append(self, text: str, reasoning: str) -> None:
@@ -290,8 +292,14 @@ class Run:
 
     # The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _limit_reached(self, usage: store.Usage) -> dict[str, int]:
-        """The tokens at which the answer was cut: as upstream counts them, else what was asked for; perhaps unknown."""
+    def _noted(self, usage: store.Usage) -> dict[str, Any]:
+        """What is to be said below a complete answer: at how many tokens it was cut, or that it is none.
+
+        The tokens are as upstream counts them, else what was asked for; perhaps they are unknown.
+        """
+        if meaning_of(self.finish_reason) != "length":
+            note = "refusal" if self._refused else "" if self.log.text else "answer_empty"
+            return {"note": note} if note else {}
         if usage.source == "reported" and usage.completion_tokens:
             return {"limit": usage.completion_tokens}
         asked = self._inputs.asked.request.options.get("max_tokens") if self._inputs else None

@@ -32,6 +32,7 @@ class AnswerReader:
         self._secrets = secrets
         self._content_type = content_type or "no content type"
         self._head = b""
+        self._bom_seen = False
         self._decoder: Decoder | None = Decoder() if content_type == "text/event-stream" else None
         self._document = bytearray()
         self._is_document = False
@@ -42,7 +43,9 @@ class AnswerReader:
         """The events that `received` completes."""
         if self._decoder is None and not self._is_document:
             # Blank lines, which some send for as long as they think, are not kept.
-            self._head = (self._head + received).lstrip().removeprefix(_BOM).lstrip()
+            self._head = (self._head + received).lstrip()
+            if not self._bom_seen and self._head.startswith(_BOM):
+                self._bom_seen, self._head = True, self._head[len(_BOM) :].lstrip()
             if not self._is_recognised(self._head):
                 return
             received, self._head = self._head, b""
@@ -126,7 +129,7 @@ class AnswerReader:
 def _decoded(data: str) -> object:
     """The JSON value. Text is never guessed: an unreadable chunk means that some may be missing."""
     try:
-        value: object = json.loads(data)
+        value: object = json.loads(data, strict=False)  # some servers leave control characters as they are
     except (ValueError, RecursionError) as error:
         raise ProviderError("upstream_malformed", permanent=False, reason="unreadable JSON") from error
     return value

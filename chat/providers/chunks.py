@@ -19,7 +19,7 @@ MAX_TOOLS = 20
 TOOL_NAME_LENGTH = 64
 _CUMULATIVE_STREAK = 3
 
-_HIGH = re.compile(r"[\ud800-\udbff]$")
+_HIGH = re.compile(r"[\ud800-\udbff]\Z")
 _ANY_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -161,8 +161,9 @@ class ChunkMeaning:
         if meaning_of(reason) == "error":
             self.failure = failure("upstream_error", f"finish_reason: {reason}")
             return
+        reason = _whole(reason[:100])
         if reason != self.finish_reason:
-            self.finish_reason = _whole(reason[:100])
+            self.finish_reason = reason
             self._events.append(Finished(self.finish_reason))
 
     def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
@@ -189,7 +190,7 @@ class ChunkMeaning:
         for position, call in named:
             function = call.get("function") if isinstance(call, dict) else None
             name = function.get("name") if isinstance(function, dict) else None
-            key = str(call.get("index", position)) if isinstance(call, dict) else ""
+            key = str(call.get("index", position))[:20] if isinstance(call, dict) else ""
             if not name or not isinstance(name, str) or key in self._tools or len(self._tools) >= MAX_TOOLS:
                 continue
             self._tools.add(key)
@@ -261,10 +262,16 @@ def _parts(content: Sequence[object]) -> tuple[str, str]:
             text += part
         elif isinstance(part, dict) and part.get("type") == "thinking":
             inner = part.get("thinking")
-            thinking += inner if isinstance(inner, str) else _parts(inner)[0] if isinstance(inner, list) else ""
+            texts = inner if isinstance(inner, list) else [inner]
+            thinking += "".join(_text_of(one) for one in texts)
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
             text += part["text"]
     return text, thinking
+
+
+def _text_of(part: object) -> str:
+    text = part.get("text") if isinstance(part, dict) and part.get("type") != "thinking" else part
+    return text if isinstance(text, str) else ""
 
 
 def _usage(found: Mapping[str, Any]) -> UsageReported | None:

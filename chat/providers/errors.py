@@ -174,6 +174,9 @@ def stream_complaint(value: object) -> Complaint | None:
         return None
     if value.get("error") or value.get("object") == "error" or value.get("type") == "error":
         return _from_body(value)
+    groq = value.get("x_groq")
+    if isinstance(groq, dict) and groq.get("error"):
+        return _from_body(groq)
     choices = value.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and choice.get("error"):
@@ -273,12 +276,12 @@ def _bare(word: str) -> str:
     return re.sub(r"[^a-z0-9]", "", word.lower())
 
 
-def _message(value: object) -> str:
+def _message(value: object, depth: int = 5) -> str:
     """A message may be a text, FastAPI's list of what is wrong where, or an object around one of these."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return _message(value.get("detail") or value.get("message"))
+        return _message(value.get("detail") or value.get("message"), depth - 1) if depth else ""
     if not isinstance(value, list):
         return ""
     parts = []

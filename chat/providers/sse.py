@@ -144,12 +144,12 @@ def _bare_error(line: bytes) -> ServerSentEvent | None:
     if b'"error"' not in line:
         return None
     event = _event("error", line)
-    return event if _is_json(event.data) and json.loads(event.data).get("error") else None
+    return event if _is_json(event.data) and json.loads(event.data, strict=False).get("error") else None
 
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return False
     return True

@@ -252,7 +252,7 @@ class Driver:
 
 def counted(model: str, text: str, reasoning: str = "") -> tuple[int, int, int, str]:
     """Our count of the prompt and of what was kept."""
-    encoding = tokens.encoding_name(model)
+    encoding = tokens.encoding_for(model).name
     asked = tokens.count_prompt([{"role": "user", "content": PROMPT}], encoding, model)
     kept = tokens.count_text(text, encoding) + tokens.count_text(reasoning, encoding)
     return asked, kept, asked + kept, "counted"

@@ -48,7 +48,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATES = ("strange", "expired", "known")
 
 DEVIATIONS = {
-    "10 VT and FF": "a control character that stands raw in a JSON string makes the chunk unreadable",
     "80 time-out of the look-up": "it is told as upstream_timeout, like every time-out of connecting",
 }
 """Where the portal differs from the catalogue."""

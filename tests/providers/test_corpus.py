@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from chat.finish_reasons import meaning_of
 from chat.providers import build
 from chat.providers.retry import BUDGET, delay
 from tests.providers.asking import Outcome, ask, endpoint
@@ -24,8 +25,6 @@ from tests.upstream import LAST_CHUNK, Fin, Pause, Script, Send, Upstream, bytew
 CORPUS = Path(__file__).with_name("corpus")
 CASES = sorted(path.stem for path in CORPUS.glob("*.json"))
 ALL = {f"o{number:02}" for number in range(1, 26)}
-LEFT_OUT = {"o18", "o25"}
-"""Cases that may be missing here."""
 
 CODES = {
     "server": "upstream_error",
@@ -102,16 +101,13 @@ class Case:
         return (self.head(), *body, *self.tail())
 
 
-@pytest.fixture(params=CASES)
+TOKEN = Case.load("o25_evolution_token_ok")
+ANSWERS = [name for name in CASES if name != TOKEN.name]
+
+
+@pytest.fixture(params=ANSWERS)
 def case(request: pytest.FixtureRequest) -> Case:
-    case = Case.load(request.param)
-    if not is_answer(case):
-        pytest.skip("a reply to a request for a token: the portal asks for none so far")
-    return case
-
-
-def is_answer(case: Case) -> bool:
-    return case.said["kind"] != "token_json"
+    return Case.load(request.param)
 
 
 def spread(script: Script) -> Script:
@@ -138,6 +134,7 @@ def check(case: Case, outcome: Outcome) -> None:
     error, complaint = outcome.error, expected["error"]
     # Nobody's words but upstream's are stored; an `error` of its own is a failure and no finish.
     assert outcome.finish == (None if complaint else expected["finish_reason_raw"])
+    assert (meaning_of(outcome.finish) or None) == (None if complaint else expected["finish_reason"])
     assert (error is None) is (complaint is None) is expected["complete"]
     waits = {wait for wait in (decision(outcome, chance) for chance in (0.0, 0.5, 0.999)) if wait is not None}
     again = expected["retryable"] and (expected["retry_after_s"] or 0) <= BUDGET
@@ -178,7 +175,7 @@ async def replay(upstream: Upstream, case: Case, scripts: Mapping[str, Script]) 
 
 
 def test_every_body_is_here_as_its_sidecar_describes_it():
-    assert {name[:3] for name in CASES} | LEFT_OUT == ALL
+    assert {name[:3] for name in CASES} == ALL
     assert sorted(path.stem for path in CORPUS.glob("*.body")) == CASES
     for name in CASES:
         case = Case.load(name)
@@ -207,7 +204,7 @@ async def test_a_shape_whose_bytes_come_one_by_one_is_read_as_its_sidecar_says(c
 
 async def test_shapes_whose_bytes_are_written_one_by_one_are_read_as_their_sidecars_say(upstream: Upstream):
     """HTTP's framing included. Several at a time, since most of it is waiting."""
-    cases = [case for case in map(Case.load, CASES) if is_answer(case) and len(case.body) <= MOST_WRITES]
+    cases = [case for case in map(Case.load, ANSWERS) if len(case.body) <= MOST_WRITES]
     places = asyncio.Semaphore(AT_ONCE)
 
     async def play(case: Case) -> int:
@@ -220,6 +217,28 @@ async def test_shapes_whose_bytes_are_written_one_by_one_are_read_as_their_sidec
     writes = sum(len(case.body) for case in cases)
     print(f"{reads} reads of {writes} bytes")
     assert reads > writes / 10
+
+
+async def test_a_token_is_read_however_its_bytes_come(upstream: Upstream):
+    dice, said = random.Random(f"{SEED} token"), TOKEN.said["request"]
+    ways = [[TOKEN.body], [TOKEN.body[at : at + 1] for at in range(len(TOKEN.body))]]
+    ways += [cut(TOKEN.body, dice) for _ in range(SPLITS)]
+    settings = endpoint(
+        upstream.base_url,
+        auth="evolution",
+        key_id=said["json"]["keyId"],
+        api_key=said["json"]["secret"],
+        token_url=upstream.base_url.removesuffix("/v1") + said["path"],
+    )
+    upstream.play(f"POST {said['path']}", *(spread(TOKEN.script(pieces)) for pieces in ways))
+    for _ in ways:
+        adapter = build(settings)
+        assert (await ask(adapter, "m")).error is None
+        await adapter.aclose()
+    asked = [request for request in upstream.requests if request.path == said["path"]]
+    assert [request.body for request in asked] == [said["json"]] * len(ways)
+    told = {request.headers["authorization"] for request in upstream.requests if request.path != said["path"]}
+    assert told == {TOKEN.said["expected"]["token"]["authorization_header"]}
 
 
 async def test_a_shape_that_is_cut_at_random_is_read_as_its_sidecar_says(case: Case, upstream: Upstream):

@@ -221,7 +221,7 @@ def configured(name: str) -> Subject:
         endpoint = model.provider.endpoint()
     except CredentialsUnreadable as error:
         raise CommandError(f"No key of PORTAL_KEYRING opens the credentials of provider {error}.") from error
-    encoding = tokens.encoding_name(model.name, model.encoding)
+    encoding = tokens.encoding_for(model.name, model.encoding).name
     return Subject(model.name, {endpoint.dialect: endpoint}, model.default_options, encoding)
 
 
@@ -276,7 +276,7 @@ def usage(answer: Answer, prompt: Prompt, subject: Subject) -> tuple[int, int, s
     """Tokens of the prompt and of the answer, and who counted them."""
     if answer.usage is not None:
         return answer.usage.prompt_tokens, answer.usage.completion_tokens, "reported"
-    encoding = subject.encoding or tokens.encoding_name(subject.name)
+    encoding = subject.encoding or tokens.encoding_for(subject.name).name
     messages = subject.request(prompt.text, prompt.max_tokens).messages
     if prompt.dialect == COMPLETION:
         prompt_tokens = tokens.count_text(plain_text(messages), encoding)
