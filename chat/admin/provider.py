@@ -6,12 +6,16 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from chat.environment_models import ENVIRONMENT
 from chat.models import LanguageModel, Provider
 from chat.providers import KINDS
+
+ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
+"""Where requests go, and what they carry: for superusers only."""
 
 
 class ProviderForm(forms.ModelForm):
@@ -78,10 +82,17 @@ class ProviderForm(forms.ModelForm):
             del self.fields["forget_key"]
         if not self.instance.refused_fields:
             del self.fields["send_again"]
-        if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
+        # The built-in model's provider: what it is can't be chosen.
+        if "kind" in self.fields and self.instance.kind not in KINDS:
             cast(forms.ChoiceField, self.fields["kind"]).choices = [(self.instance.kind, self.instance.kind)]
         for name in ("extra_headers", "extra_query", "extra_body"):
             self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What is wrong with an address that this person may only read is said above the form."""
+        if not getattr(error, "error_dict", {}).keys() <= {NON_FIELD_ERRORS, *self.fields}:
+            error = ValidationError(error.messages)
+        super().add_error(field, error)
 
 
 class LanguageModelInline(admin.StackedInline):
@@ -111,6 +122,14 @@ class ProviderAdmin(admin.ModelAdmin):
     list_filter = ["enabled", "kind"]
     search_fields = ["name", "base_url"]
     readonly_fields = ["api_key_state", "refused"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who says where requests go can reach what this machine reaches, and send keys there: superusers."""
+        return bool(request.user.is_superuser) and super().has_add_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else [*fields, *ADDRESS_FIELDS]
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         may_change = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
