@@ -6,7 +6,6 @@ Rows that an admin made are never touched; what an admin changed on these two (l
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import itertools
 import socket
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from chat.models import LanguageModel, Provider
-from chat.providers import list_models
+from chat.providers import list_models, may_be_reached
 from chat.providers.base import Endpoint, ProviderError
 
 ENVIRONMENT = "environment"
@@ -35,10 +34,11 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
         gone = Provider.objects.filter(name=ENVIRONMENT, enabled=True).update(enabled=False)
         return ["OPENAI_API_KEY and OPENAI_BASE_URL are gone: the provider 'environment' is disabled."] if gone else []
     warnings = []
+    private = is_private(base_url)
     listed: list[str] | None = list(names)
     if not names:
         try:
-            found = asyncio.run(list_models(Endpoint(base_url, api_key=api_key)))
+            found = asyncio.run(list_models(Endpoint(base_url, api_key=api_key, private_network=private)))
             listed = [model.name for model in found if model.can_chat]
         except ProviderError as error:
             listed = None
@@ -53,7 +53,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
             provider.refused_fields = {}  # what the old server refused, the new one may take
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER if api_key else Provider.Auth.NONE
-        provider.private_network = is_private(base_url)
+        provider.private_network = private
         provider.enabled = True
         provider.set_credentials(api_key)
         provider.save()
@@ -125,4 +125,4 @@ def is_private(url: str) -> bool:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return any(not ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_global for address in found)
+    return not all(may_be_reached(str(address[4][0]), private_network=False) for address in found)

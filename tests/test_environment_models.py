@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 
 import pytest
@@ -157,6 +158,32 @@ def test_a_model_that_an_admin_adds_comes_before_the_local_one():
 )
 def test_private_addresses_are_marked_so(url, private):
     assert is_private(url) is private
+
+
+@pytest.mark.parametrize(
+    ("addresses", "private"),
+    [
+        (["8.8.8.8"], False),
+        (["2606:4700::1111", "8.8.8.8"], False),
+        (["10.1.2.3"], True),
+        (["8.8.8.8", "10.1.2.3"], True),
+        (["fd12::1"], True),
+        (["127.0.0.1"], True),
+    ],
+)
+def test_a_name_is_as_private_as_its_addresses(monkeypatch, addresses, private):
+    entries = [(0, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: entries)
+    assert is_private("https://model.test/v1") is private
+    sync_environment_provider("https://model.test/v1", KEY, ["a"])
+    provider = Provider.objects.get(name="environment")
+    assert provider.private_network is private
+    assert provider.endpoint().private_network is private
+
+
+def test_the_built_in_models_provider_may_reach_this_machine():
+    sync_local_provider("http://127.0.0.1:1/v1", "local-key")
+    assert Provider.objects.get(kind="local").endpoint().private_network
 
 
 def test_a_provider_that_an_admin_called_local_is_never_touched():

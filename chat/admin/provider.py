@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,6 +21,8 @@ from chat.environment_models import ENVIRONMENT
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
 
+ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
+"""Where requests go, and what they carry: for superusers only."""
 FILLED_IN = ("base_url", "auth", "token_url", "private_network", "continuation", "usage_mode", "max_tokens_field")
 """What a kind may fill in, beside the key."""
 
@@ -101,14 +104,24 @@ class ProviderForm(forms.ModelForm):
             del self.fields["forget_key"]
         if not self.instance.refused_fields:
             del self.fields["send_again"]
-        kind = cast(forms.ChoiceField, self.fields["kind"])
+        if "kind" in self.fields:
+            self._prepare(cast(forms.ChoiceField, self.fields["kind"]))
+        for name in ("extra_headers", "extra_query", "extra_body"):
+            self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
+
+    def _prepare(self, kind: forms.ChoiceField) -> None:
+        """Tell the page's script what each kind fills in."""
         if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
             kind.choices = [(self.instance.kind, self.instance.kind)]
         kind.widget.attrs["data-presets"] = json.dumps(_presets())
         if self.instance.pk is None:
             kind.widget.attrs["data-is-new"] = "1"
-        for name in ("extra_headers", "extra_query", "extra_body"):
-            self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What is wrong with an address that this person may only read is said above the form."""
+        if not getattr(error, "error_dict", {}).keys() <= {NON_FIELD_ERRORS, *self.fields}:
+            error = ValidationError(error.messages)
+        super().add_error(field, error)
 
     def clean(self) -> dict[str, Any]:
         """Fill in what a kind brings, where the page's script did not. A key id and its secret come together."""
@@ -162,6 +175,14 @@ class ProviderAdmin(admin.ModelAdmin):
     list_filter = ["enabled", "kind"]
     search_fields = ["name", "base_url"]
     readonly_fields = ["api_key_state", "refused"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Who says where requests go can reach what this machine reaches, and send keys there: superusers."""
+        return bool(request.user.is_superuser) and super().has_add_permission(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        fields = list(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else [*fields, *ADDRESS_FIELDS]
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         may_change = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.options import OPTIONS
-from chat.providers import KINDS, BadAddress, clean_base_url, clean_url
+from chat.providers import KINDS, BadAddress, clean_base_url, clean_url, may_be_reached, origin_of, redaction
 from chat.providers.base import Endpoint, TimeLimits
 from chat.tokens import ENCODINGS
 
@@ -27,16 +27,17 @@ ADDRESS_FAULTS = {
     "userinfo": _("The address must not hold a user name or a password."),
     "query": _("The address must not hold a query or a #fragment."),
     "port": _("The address names a port that does not exist."),
-    "characters": _("The address must not hold spaces or backslashes."),
+    "characters": _("The address must not hold spaces, backslashes or hidden characters."),
+    "host": _("The address names its host in an odd way. Write a name, or an IP address in full."),
+    "path": _("The path of the address must not lead upwards (..)."),
 }
-
 
 PLACEHOLDER = "YOUR-"
 """So begins what a preset leaves to be filled in."""
 
 
 class CredentialsUnreadable(Exception):
-    """None of the keys in PORTAL_KEYRING opens a provider's credentials."""
+    """No key of PORTAL_KEYRING opens a provider's credentials, or they were entered for another server."""
 
 
 class Credentials(NamedTuple):
@@ -186,13 +187,20 @@ class Provider(models.Model):
             raise ValidationError({field: ADDRESS_FAULTS[error.fault]}) from error
         if PLACEHOLDER in address:
             raise ValidationError({field: _("Put your own name in the place of %s…") % PLACEHOLDER})
-        if not self.private_network and (not address.startswith("https:") or _is_private(address)):
+        host = urlsplit(address).hostname or ""
+        if _is_ip(host) and not may_be_reached(host, private_network=True):
+            raise ValidationError({field: _("No request may go to this address: it is reserved for other things.")})
+        if not self.private_network and (not address.startswith("https:") or _is_private(host)):
             raise ValidationError({field: _("Use https, or mark the provider as being in a private network.")})
         return address
 
     def set_credentials(self, secret: str, key_id: str = "") -> None:
-        """Encrypt them with the newest key of PORTAL_KEYRING; '' wipes what is stored. Does not save."""
-        plain = json.dumps({"api_key": secret, "key_id": key_id}).encode()
+        """Encrypt them with the newest key of PORTAL_KEYRING, for the servers that the addresses name now.
+
+        '' wipes what is stored. Does not save.
+        """
+        redaction.learn(secret, key_id)
+        plain = json.dumps({"api_key": secret, "key_id": key_id, "for": self._origins()}).encode()
         self.ciphertext = _keyring().encrypt(plain).decode() if secret else ""
         self.credentials_set_at = timezone.now() if secret else None
 
@@ -200,14 +208,31 @@ class Provider(models.Model):
         """What is stored, decrypted; two times '' when nothing is.
 
         Raises CredentialsUnreadable when no key of PORTAL_KEYRING opens it: it must never travel on as if it were one.
+        So does what was entered for another server: whoever can write rows must not be able to send a key elsewhere.
         """
         if not self.ciphertext:
             return Credentials("", "")
         try:
             stored = json.loads(_keyring().decrypt(self.ciphertext.encode()))
-            return Credentials(str(stored["api_key"]), str(stored.get("key_id", "")))
+            credentials = Credentials(str(stored["api_key"]), str(stored.get("key_id", "")))
         except (InvalidToken, ValueError, KeyError) as error:
             raise CredentialsUnreadable(self.name) from error
+        redaction.learn(*credentials)
+        # What an older version stored names no server.
+        if stored.get("for", self._origins()) != self._origins():
+            raise CredentialsUnreadable(self.name)
+        return credentials
+
+    def rotate_credentials(self) -> None:
+        """Encrypt what is stored anew, with the newest key. Does not save. Raises CredentialsUnreadable."""
+        entered_at = self.credentials_set_at
+        self.set_credentials(*self.credentials())
+        self.credentials_set_at = entered_at
+
+    def _origins(self) -> list[str]:
+        """The servers that get the credentials to see."""
+        addresses = [self.base_url, self.token_url] if self.auth == self.Auth.EVOLUTION else [self.base_url]
+        return [origin_of(address) for address in addresses]
 
     def endpoint(self) -> Endpoint:
         """What an adapter needs to know. Raises CredentialsUnreadable."""
@@ -233,6 +258,7 @@ class Provider(models.Model):
                 total=self.total_seconds,
             ),
             max_parallel=self.max_parallel,
+            private_network=self.private_network,
             refused_fields=frozenset((model, name) for model, names in self.refused_fields.items() for name in names),
         )
 
@@ -245,16 +271,22 @@ class Provider(models.Model):
     def origin_differs(self, base_url: str, token_url: str | None = None) -> bool:
         """Whether one of the addresses lies on another scheme, host or port: then stored credentials must be wiped."""
         told = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
-        return any(urlsplit(mine)[:2] != urlsplit(other)[:2] for mine, other in told)
+        return any(origin_of(mine) != origin_of(other) for mine, other in told)
 
 
-def _is_private(base_url: str) -> bool:
+def _is_private(host: str) -> bool:
     """Whether the host is written as an address of this machine or of a private network; names are not looked up."""
-    host = urlsplit(base_url).hostname or ""
+    if _is_ip(host):
+        return not may_be_reached(host, private_network=False)
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_ip(host: str) -> bool:
     try:
-        return not ipaddress.ip_address(host).is_global
+        ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    return True
 
 
 def _keyring() -> MultiFernet:

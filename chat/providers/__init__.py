@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat.providers.address import BadAddress, clean_base_url, clean_url
+from chat.providers.address import BadAddress, clean_base_url, clean_url, origin_of
+from chat.providers.addresses import may_be_reached
 from chat.providers.base import (
     PROVIDER_CODES,
     Adapter,
@@ -26,8 +27,9 @@ from chat.providers.base import (
 )
 from chat.providers.chat_completions import ChatCompletions
 from chat.providers.completions import Completions
-from chat.providers.http import ClientFactory, load_backend
+from chat.providers.http import ClientFactory
 from chat.providers.listing import ListedModel, list_models
+from chat.providers.transport import load_backend
 
 __all__ = [
     "KINDS",
@@ -53,6 +55,8 @@ __all__ = [
     "clean_url",
     "list_models",
     "load_backend",
+    "may_be_reached",
+    "origin_of",
     "plain_text",
 ]
 

@@ -1,15 +1,30 @@
-"""Addresses of upstreams as people paste them, made regular. Pure."""
+"""Addresses of upstreams as people paste them, made regular. Pure.
+
+What different readers would take for different hosts is refused: numbers that only some read as an IP address,
+characters that some drop or replace, paths that lead upwards.
+"""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from ipaddress import IPv4Address, IPv6Address
+from string import ascii_lowercase, ascii_uppercase
+from unicodedata import category
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 _PASTED = re.compile(r"/(chat/completions|completions|models)$")
+_NETLOC = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::(.*))?")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+_HEX = re.compile(r"0[xX][0-9A-Fa-f]*")
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class BadAddress(ValueError):
-    """Not the address of an HTTP server. `fault`: `form`, `userinfo`, `query`, `port` or `characters`."""
+    """Not the address of an HTTP server.
+
+    `fault`: `form`, `userinfo`, `query`, `port`, `characters`, `host` or `path`.
+    """
 
     def __init__(self, fault: str) -> None:
         super().__init__(fault)
@@ -29,21 +44,78 @@ def clean_url(text: str) -> str:
         return _clean(text)
     except BadAddress:
         raise
-    except ValueError as error:  # urllib's own, for a port or an IPv6 address that is none
-        raise BadAddress("port" if "ort" in str(error) else "form") from error
+    except ValueError as error:  # of urllib, ipaddress or the codec, all of them for a host that is none
+        raise BadAddress("host") from error
+
+
+def origin_of(url: str) -> str:
+    """`scheme://host:port` in lower case, always with the port; what can't be read is its own origin."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+        return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else url
+    except ValueError:
+        return url
 
 
 def _clean(text: str) -> str:
-    parts = urlsplit(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    text = text.strip()
+    # Before anything else: urlsplit drops tabs and line breaks wherever they stand.
+    if any(character == "\\" or category(character)[0] in "CZ" for character in text):
+        raise BadAddress("characters")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
         raise BadAddress("form")
     if "@" in parts.netloc:
         raise BadAddress("userinfo")
     if parts.fragment or parts.query:
         raise BadAddress("query")
-    if parts.port == 0:  # also raises ValueError for what is no port at all
-        raise BadAddress("port")
-    if re.search(r"[\s\\\x00-\x1f\x7f]", parts.netloc + parts.path):
-        raise BadAddress("characters")
+    netloc = _clean_netloc(parts.netloc)
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    if any(_leads_astray(segment) for segment in path.split("/")):
+        raise BadAddress("path")
+    return urlunsplit((parts.scheme, netloc, path, "", ""))
+
+
+def _clean_netloc(netloc: str) -> str:
+    found = _NETLOC.fullmatch(netloc)
+    if found is None:
+        raise BadAddress("host")
+    bracketed, name, port = found.groups()
+    if bracketed is not None:
+        if "%" in bracketed:  # a zone: the name of a network device
+            raise BadAddress("host")
+        IPv6Address(bracketed)
+        host = f"[{bracketed}]"
+    else:
+        host = _clean_name(name)
+    if not port:
+        return host
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535 and len(port) <= 5):
+        raise BadAddress("port")
+    return f"{host}:{int(port)}"
+
+
+def _clean_name(name: str) -> str:
+    """A host's name in ASCII, or an IPv4 address in its usual form."""
+    last = name.rpartition(".")[2]
+    if last.isdecimal() or _HEX.fullmatch(last):
+        # Some read 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 as 127.0.0.1; no name ends in a number.
+        return str(IPv4Address(name))
+    if not name.isascii():
+        coded = name.encode("idna").decode("ascii")
+        # Foreign dots, wide letters, letters in circles: what the codec replaces is another host's name.
+        if coded.encode("ascii").decode("idna").translate(_LOWER) != name.translate(_LOWER):
+            raise BadAddress("host")
+        return _clean_name(coded)
+    if _NAME.fullmatch(name) is None:
+        raise BadAddress("host")
+    return name
+
+
+def _leads_astray(segment: str) -> bool:
+    """A segment that leads upwards, for servers that cut it at `;` too, or that hides something behind its coding."""
+    plain = unquote(segment)
+    return plain.partition(";")[0] in (".", "..") or any(
+        character in "/\\%" or category(character)[0] == "C" for character in plain
+    )

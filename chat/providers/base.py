@@ -222,6 +222,7 @@ class Endpoint:
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
     extra_query       added to the address; extra_body is added to the payload, and options win over it
     max_parallel      answers at once; 0 = no limit
+    private_network   plain http, and addresses of this machine and of private networks, are allowed
     refused_fields    (model, field) that upstream refused before: not sent; model '' = with every model
     remember          called with a Refused when upstream refuses a field, so that it is not sent again; called in the
                       event loop: it must not block
@@ -242,6 +243,7 @@ class Endpoint:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     limits: TimeLimits = field(default_factory=TimeLimits)
     max_parallel: int = 0
+    private_network: bool = False
     refused_fields: frozenset[tuple[str, str]] = frozenset()
     remember: Callable[[Refused], None] | None = None
 

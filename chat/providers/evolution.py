@@ -14,6 +14,7 @@ from typing import NamedTuple
 import httpx
 
 from chat.providers.errors import failure
+from chat.providers.redaction import learn
 
 LIFETIME = 3600.0
 """Seconds that a token lives when its answer doesn't say."""
@@ -77,6 +78,7 @@ class EvolutionAuth(httpx.Auth):
     async def _renew(self) -> str:
         asked_at = self._clock()
         token = await self._fetch()
+        learn(token.text)
         self._token = token.text
         self._valid_until = asked_at + token.lifetime - min(EARLY, token.lifetime / 5)
         return token.text

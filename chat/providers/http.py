@@ -1,23 +1,19 @@
 """HTTP to upstreams: clients, credentials, limits, and every transport fault as a ProviderError.
 
-The only importer of httpx, which may be replaced. Knows no dialect: bytes go out, bytes come in.
+With transport.py and evolution.py the only importer of httpx, which may be replaced. Knows no dialect: bytes go out,
+bytes come in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib import import_module
 from typing import Any
 
-import httpcore  # noqa: F401  httpx would import it in the middle of the first request, and hold the loop up
 import httpx
 
 from chat.providers.address import clean_base_url
@@ -26,13 +22,8 @@ from chat.providers.deadline import Deadline
 from chat.providers.errors import failure, status_failure
 from chat.providers.evolution import EvolutionAuth, Token, token_of
 from chat.providers.gunzip import Gunzip
-from chat.providers.redaction import redact
-
-
-def load_backend() -> None:
-    """Import what httpx imports only at its first request: 45 ms in which the event loop would stand still."""
-    import_module("anyio._backends._asyncio")
-
+from chat.providers.redaction import hide, learn, redact
+from chat.providers.transport import PinnedTransport, is_silent_end, ssl_context, transport_failure, verifier
 
 ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
 
@@ -47,8 +38,8 @@ TOKEN_BYTES = 64 * 1024
 TURNED_AWAY_SECONDS = 0.25
 """A reset this soon after the request left is a listener that turns connections away, not a model that broke off."""
 
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
-_NO_ANSWER = "Server disconnected without sending a response."
 
 
 class Reply:
@@ -119,6 +110,7 @@ class Sender:
         self._client_factory = client_factory or open_client
         self._client: httpx.AsyncClient | None = None
         self._auth = EvolutionAuth(self._fetch_token) if endpoint.auth == "evolution" else None
+        learn(endpoint.api_key, endpoint.key_id)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -190,8 +182,8 @@ class Sender:
             raise
 
     async def _open(self) -> httpx.AsyncClient:
-        if self._client is None and self._endpoint.base_url.strip().startswith("https"):
-            await asyncio.to_thread(_ssl_context)
+        if self._client is None and self._endpoint.base_url.strip().lower().startswith("https:"):
+            await asyncio.to_thread(ssl_context)
         if self._client is None:
             self._client = self._client_factory(self._endpoint)
         return self._client
@@ -247,14 +239,14 @@ class _Request:
 
     def may_be_stale(self, error: httpx.TransportError) -> bool:
         """A re-used connection gave no byte of an answer."""
-        return not self._is_connected_anew and _is_silent_end(error)
+        return not self._is_connected_anew and is_silent_end(error)
 
     def failure(self, error: Exception) -> ProviderError:
         """What an exception means that came before the answer's headers."""
         if isinstance(error, TimeoutError):
             # What was sent may have been billed: it is not sent again.
             return failure("upstream_timeout", "no answer yet", permanent=self._is_sent)
-        if isinstance(error, httpx.TransportError) and _is_silent_end(error):
+        if isinstance(error, httpx.TransportError) and is_silent_end(error):
             soon = self._loop.time() - self.sent_at < TURNED_AWAY_SECONDS
             turned_away = not isinstance(error, httpx.RemoteProtocolError) and (not self._is_sent or soon)
             return failure("upstream_unreachable" if turned_away else "upstream_cut", redact(str(error)))
@@ -264,21 +256,23 @@ class _Request:
 def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
     """A client for one endpoint. Raises ProviderError for an address or credentials that can't be sent.
 
-    Nothing is taken from the environment, no redirect is followed, no cookie is kept.
+    Nothing is taken from the environment, no redirect is followed, no cookie is kept; connections go to allowed
+    addresses only.
     """
     base_url, limits = _base_url(endpoint.base_url), endpoint.limits
+    if not (endpoint.private_network or base_url.startswith("https:")):
+        raise failure("upstream_unreachable", "plain http outside a private network", permanent=True)
     connections = endpoint.max_parallel + 2 if endpoint.max_parallel else MAX_CONNECTIONS
+    pool = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
     return httpx.AsyncClient(
         base_url=base_url,
         headers={**_headers(endpoint.auth, endpoint.api_key), **_sendable(endpoint.extra_headers)},
         params=dict(endpoint.extra_query),
         timeout=httpx.Timeout(connect=limits.connect, write=WRITE_SECONDS, pool=limits.connect, read=None),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30),
-        verify=_verifier(base_url),
+        transport=PinnedTransport(endpoint.private_network, verifier(base_url), pool),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         trust_env=False,
         follow_redirects=False,
-        http2=False,
     )
 
 
@@ -306,55 +300,12 @@ async def _json(
         raise failure("upstream_bad_response", "no JSON") from error
 
 
-def transport_failure(error: Exception) -> ProviderError:
-    """What an exception of httpx means, when nothing is known of the request."""
-    reason = redact(str(error))
-    if isinstance(error, httpx.TimeoutException):
-        return failure("upstream_timeout", reason)
-    if isinstance(error, httpx.ConnectError):
-        causes = list(_causes(error))
-        if any(isinstance(cause, socket.gaierror) for cause in causes):
-            return failure("upstream_dns", reason)
-        if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes):
-            return failure("upstream_tls", reason)
-        return failure("upstream_unreachable", reason)
-    if isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol):
-        return failure("upstream_cut" if str(error) == _NO_ANSWER else "upstream_bad_response", reason)
-    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
-        return failure("upstream_cut", reason)
-    if isinstance(error, httpx.InvalidURL):
-        return failure("upstream_dns", reason, permanent=True)
-    return failure("upstream_rejected", reason)
-
-
 @contextmanager
 def _translated(request: _Request) -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise request.failure(error) from error
-
-
-def _is_silent_end(error: httpx.TransportError) -> bool:
-    """The connection ended before a status line: closed, reset, or dead when the request was written."""
-    if isinstance(error, httpx.RemoteProtocolError):
-        return str(error) == _NO_ANSWER
-    return isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The chain below an exception, groups included."""
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error.__cause__, error.__context__]
-    while todo:
-        cause = todo.pop()
-        if cause is None or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        todo += [cause.__cause__, cause.__context__]
-        if isinstance(cause, BaseExceptionGroup):
-            todo += cause.exceptions
 
 
 async def _error_body(response: httpx.Response, request: _Request, seconds: float) -> bytes:
@@ -392,7 +343,8 @@ def _headers(auth: str, api_key: str) -> dict[str, str]:
 
 def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
-        if not (name.isascii() and value.isascii() and value.isprintable()):
+        # By its Host another server behind the same address would be asked; the others tell where the request ends.
+        if name.strip().lower() in _OURS or not (name.isascii() and value.isascii() and value.isprintable()):
             raise failure("upstream_rejected", f"the header {name!r} can't be sent")
     return headers
 
@@ -412,17 +364,4 @@ def _encoded(payload: Mapping[str, Any]) -> bytes:
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    return next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), "")
-
-
-def _verifier(base_url: str) -> ssl.SSLContext:
-    """What checks certificates; without TLS, one that trusts nobody and costs nothing."""
-    return _ssl_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    """One for the process, since making one takes 100 ms. The system's own authorities count too (SSL_CERT_FILE)."""
-    context = httpx.create_ssl_context(trust_env=False)
-    context.load_default_certs()
-    return context
+    return hide(next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), ""))

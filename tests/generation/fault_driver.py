@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import uuid
 from collections import defaultdict
@@ -81,9 +82,9 @@ class Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
-        if record.msg == "generation %s: upstream sent something odd: %s":
-            generation, what = record.args  # type: ignore[misc]
-            self.warnings[generation].append(what)  # type: ignore[index, arg-type]
+        odd = re.fullmatch(r"generation (\S+): upstream sent something odd: (\S+)", record.getMessage())
+        if odd:
+            self.warnings[uuid.UUID(odd[1])].append(odd[2])
 
 
 @dataclass

@@ -113,7 +113,7 @@ def question(model: str, text: str = "Hello?", **options: Any) -> CompletionRequ
 
 
 def endpoint(base_url: str, limits: TimeLimits = LIMITS, **settings: Any) -> Endpoint:
-    fields: dict[str, Any] = {"api_key": KEY, "limits": limits} | settings
+    fields: dict[str, Any] = {"api_key": KEY, "limits": limits, "private_network": True} | settings
     return Endpoint(base_url, **fields)
 
 

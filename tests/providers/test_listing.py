@@ -14,7 +14,7 @@ LIST = "GET /v1/models"
 
 
 def names_of(base_url: str, key: str, seconds: float = 5.0) -> list[str]:
-    listed = asyncio.run(list_models(Endpoint(base_url, api_key=key), seconds))
+    listed = asyncio.run(list_models(Endpoint(base_url, api_key=key, private_network=True), seconds))
     return [model.name for model in listed if model.can_chat]
 
 
@@ -112,4 +112,4 @@ def test_addresses_without_a_server_say_why():
 )  # fmt: skip
 async def test_what_a_server_tells_of_a_model_is_read(entry, told, upstream: Upstream):
     upstream.play(LIST, document({"data": [entry]}))
-    assert await list_models(Endpoint(upstream.base_url)) == [told]
+    assert await list_models(Endpoint(upstream.base_url, private_network=True)) == [told]

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chat.providers import TimeLimits
-from chat.providers.http import _ssl_context
+from chat.providers.transport import ssl_context
 from tests.providers.asking import ask_once
 from tests.providers.test_chat_completions import PLACES, STOP_SECONDS
 from tests.upstream import Upstream
@@ -40,7 +40,7 @@ async def test_a_team_may_vouch_for_its_own_certificate_and_stop_is_as_quick_und
 ):
     files = self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", files[0])
-    _ssl_context.cache_clear()
+    ssl_context.cache_clear()
     try:
         with Upstream.start(files) as upstream:
             assert (await ask_once(upstream.base_url)).text == "This is a short answer."
@@ -55,7 +55,7 @@ async def test_a_team_may_vouch_for_its_own_certificate_and_stop_is_as_quick_und
             print(f"closed after {(closed_at - cancelled_at) * 1000:.1f} ms")
             assert closed_at - cancelled_at < STOP_SECONDS
     finally:
-        _ssl_context.cache_clear()
+        ssl_context.cache_clear()
 
 
 async def test_81_a_stalled_handshake_is_a_timeout():
@@ -64,9 +64,11 @@ async def test_81_a_stalled_handshake_is_a_timeout():
     assert (outcome.code, outcome.max_tries) == ("upstream_timeout", 3)
 
 
-def self_signed(folder: Path) -> tuple[str, str]:
+def self_signed(folder: Path, host: str = "127.0.0.1") -> tuple[str, str]:
+    """The files of a certificate and its key: for one IP address or one name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    whose = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -76,7 +78,7 @@ def self_signed(folder: Path) -> tuple[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([whose]), critical=False)
         .sign(key, hashes.SHA256())
     )
     files = folder / "certificate.pem", folder / "key.pem"

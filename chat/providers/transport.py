@@ -1,0 +1,197 @@
+"""Below http.py: connections to checked addresses only, certificates, and what httpx's exceptions mean."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from functools import cache, partial
+from importlib import import_module
+from ipaddress import ip_address
+
+import httpcore  # httpx would import it in the middle of the first request, and hold the loop up
+import httpx
+
+from chat.providers.addresses import may_be_reached
+from chat.providers.base import ProviderError
+from chat.providers.errors import failure
+from chat.providers.redaction import redact
+
+HEAD_START = 0.25
+"""Seconds that an address has before the next one of the same name is tried beside it (RFC 8305)."""
+
+_NO_ANSWER = "Server disconnected without sending a response."
+
+Stream = httpcore.AsyncNetworkStream
+
+
+def load_backend() -> None:
+    """Import what httpx imports only at its first request: 45 ms in which the event loop would stand still."""
+    import_module("anyio._backends._asyncio")
+
+
+class AddressRefused(httpcore.ConnectError):
+    """The host is, or one of its addresses is, where no request may go. Doesn't say which: ordinary people may read."""
+
+
+class PinnedBackend(httpcore.AsyncNetworkBackend):
+    """Looks a name up, checks every address that it has, and connects to one of just these.
+
+    What a resolver says a moment later changes nothing. TLS and the Host header, made above, keep the name.
+    """
+
+    def __init__(self, private_network: bool, below: httpcore.AsyncNetworkBackend | None = None) -> None:
+        self._private_network = private_network
+        self._below = below or httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> Stream:
+        """Connected within `timeout` seconds, the look-up included.
+
+        Raises httpcore's ConnectTimeout and ConnectError; its cause is a gaierror when the name isn't known.
+        """
+        connect = partial(
+            self._below.connect_tcp, port=port, local_address=local_address, socket_options=socket_options
+        )
+        addresses = None
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._checked(host, port)
+                return await _first(connect, addresses)
+        except TimeoutError as error:
+            if addresses is None:
+                raise httpcore.ConnectError("nobody told the name's addresses in time") from error
+            raise httpcore.ConnectTimeout from error
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        """The host's addresses, in the resolver's order, when a request may go to each of them."""
+        addresses = [host] if _is_address(host) else await _look_up(host, port)
+        if not addresses or not all(may_be_reached(address, self._private_network) for address in addresses):
+            raise AddressRefused("the address is not allowed")
+        return addresses
+
+
+class PinnedTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport over a PinnedBackend, without proxies."""
+
+    def __init__(self, private_network: bool, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+        # Not super().__init__: httpx takes no backend. The pool is everything that it would make.
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=verify,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            http2=False,
+            network_backend=PinnedBackend(private_network),
+        )
+
+
+def verifier(base_url: str) -> ssl.SSLContext:
+    """What checks certificates; without TLS, one that trusts nobody and costs nothing."""
+    return ssl_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def ssl_context() -> ssl.SSLContext:
+    """One for the process, since making one takes 100 ms. The system's own authorities count too (SSL_CERT_FILE)."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context
+
+
+def transport_failure(error: Exception) -> ProviderError:
+    """What an exception of httpx means, when nothing is known of the request."""
+    reason = redact(str(error))
+    if isinstance(error, httpx.TimeoutException):
+        return failure("upstream_timeout", reason)
+    if isinstance(error, httpx.ConnectError):
+        causes = list(_causes(error))
+        if any(isinstance(cause, AddressRefused) for cause in causes):
+            return failure("upstream_unreachable", reason, permanent=True)
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            return failure("upstream_dns", reason)
+        if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes):
+            return failure("upstream_tls", reason)
+        return failure("upstream_unreachable", reason)
+    if isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol):
+        return failure("upstream_cut" if str(error) == _NO_ANSWER else "upstream_bad_response", reason)
+    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
+        return failure("upstream_cut", reason)
+    if isinstance(error, httpx.InvalidURL):
+        return failure("upstream_dns", reason, permanent=True)
+    return failure("upstream_rejected", reason)
+
+
+def is_silent_end(error: httpx.TransportError) -> bool:
+    """The connection ended before a status line: closed, reset, or dead when the request was written."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return str(error) == _NO_ANSWER
+    return isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _look_up(name: str, port: int) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def _first(connect: Callable[[str], Coroutine[None, None, Stream]], addresses: Sequence[str]) -> Stream:
+    """The first connection that comes about, each next address begun when one has failed or had its head start."""
+    if len(addresses) == 1:
+        return await connect(addresses[0])
+    waiting, trying = list(addresses), set[asyncio.Task[Stream]]()
+    error: BaseException | None = None
+    try:
+        while waiting or trying:
+            if waiting:
+                trying.add(asyncio.create_task(connect(waiting.pop(0))))
+            head_start = HEAD_START if waiting else None
+            done, _ = await asyncio.wait(trying, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                trying.remove(task)
+                error = task.exception()
+                if error is None:
+                    return task.result()
+        raise error or httpcore.ConnectError("no address")
+    finally:
+        await _abandon(trying)
+
+
+async def _abandon(trying: set[asyncio.Task[Stream]]) -> None:
+    for task in trying:
+        task.cancel()
+    for stream in await asyncio.gather(*trying, return_exceptions=True):
+        if isinstance(stream, Stream):  # two came about at the same moment
+            await stream.aclose()
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The chain below an exception, groups included."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error.__cause__, error.__context__]
+    while todo:
+        cause = todo.pop()
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        todo += [cause.__cause__, cause.__context__]
+        if isinstance(cause, BaseExceptionGroup):
+            todo += cause.exceptions

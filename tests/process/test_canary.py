@@ -1,0 +1,199 @@
+"""A provider's key goes to its server and nowhere else, whatever that server does with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bench.scoreboard.canaries import needles
+from tests.portal import Portal
+from tests.upstream import Upstream
+from tests.upstream.script import DONE, Rst, Script, Send, answer, document, error, head, html, stream
+
+PIECE = 12
+"""A part of the key that is this long is as good as the key."""
+
+ADMIN_LISTS = ("provider", "languagemodel", "conversation", "message", "generation", "segment", "usagerecord")
+
+
+@pytest.fixture
+def own_upstream() -> Iterator[Upstream]:
+    """One that may be gone at the end."""
+    with Upstream.start() as upstream:
+        yield upstream
+
+
+def faults(key: str) -> list[tuple[Script, str]]:
+    """What the server does with a request, and the code that comes of it."""
+    location = {"Location": f"https://elsewhere.example/?key={key}", "Content-Length": "0"}
+    return [
+        (error(401, f"Incorrect API key provided: {key}. Find yours at https://x.example/."), "upstream_auth"),
+        (error(401, f"Incorrect API key provided: {key[:14]}…{key[-8:]}.", code=key), "upstream_auth"),
+        (error(400, f"The field {key} is unknown; {key[:20]} is, too."), "upstream_rejected"),
+        (error(403, key, type=key, headers={"X-Request-Id": key}), "upstream_forbidden"),
+        (error(404, f"No model for {key}"), "upstream_not_found"),
+        (error(429, key, code="insufficient_quota"), "upstream_quota"),
+        (html(500, f"<html><body><pre>Authorization: Bearer {key}</pre></body></html>"), "upstream_error"),
+        (document({"error": {"message": f"{key} is used up", "code": key}}), "upstream_error"),
+        (document({"detail": [{"loc": ["header", key], "msg": key}]}, 422), "upstream_rejected"),
+        (stream("Half", {"error": {"message": f"bad key {key}", "type": key}}), "upstream_error"),
+        (stream("Half", f"data: {{nonsense {key}\n\n".encode()), "upstream_malformed"),
+        (stream("Half", f"event: error\ndata: {key}\n\n".encode()), "upstream_"),
+        ((Send(head(302, location)),), "upstream_redirect"),
+        ((Send(f"HTTP/1.1 {key}\r\n\r\n".encode()),), "upstream_bad_response"),
+        ((Send(f"HTTP/1.1 200 OK\r\n{key}\r\n\r\n".encode()),), "upstream_bad_response"),
+        ((*stream("Half", whole=False), Send(f"{key}\r\n".encode())), "upstream_malformed"),
+        (stream("x", headers={"Content-Type": "text/event-stream", "Content-Encoding": key}), "upstream_encoding"),
+        ((Rst(),), "upstream_"),
+    ]
+
+
+def test_the_needles_are_found_in_a_haystack():
+    key = new_key()
+    for written in (key, f"https://x.example/?key={httpx.QueryParams({'k': key})}", key.encode().hex(), key[3:15]):
+        assert holds(written.encode(), key)
+    assert not holds(b"nothing of it " * 1000, key)
+
+
+@pytest.mark.slow
+async def test_the_key_is_nowhere_but_encrypted(new_portal, own_upstream: Upstream):
+    portal, key = new_portal(), new_key()
+    await asyncio.to_thread(enter_key, portal, own_upstream.base_url, key)
+    socket = await portal.connect()
+    for script, code in faults(key):
+        own_upstream.play("fake", script)
+        finished = await socket.ask("hi")
+        assert finished["state"] == "failed" and finished["code"].startswith(code), (finished, script)
+    own_upstream.play("fake", stream("All is ", "well.", DONE), answer("And on."))
+    assert (await socket.ask("hi"))["state"] == "completed"
+    assert own_upstream.requests[-1].headers["authorization"] == f"Bearer {key}", "it went where it belongs"
+    own_upstream.close()
+    assert (await socket.ask("hi"))["code"] == "upstream_unreachable"
+    texts = [json.dumps(frame, ensure_ascii=False) for frame in socket.frames] + portal.lines
+    pages = await asyncio.to_thread(lambda: dict(read_pages(portal)))
+    assert len(pages) > 60
+
+    found = [f"frame or line {text[:300]}" for text in texts if holds(text.encode(), key)]
+    found += [f"page {path}" for path, text in pages.items() if holds(text.encode(), key)]
+    found += [f"file {path}" for path in files(portal) if holds(path.read_bytes(), key)]
+    found += [f"table {table}" for table, rows in tables(portal) if holds(rows.encode(), key)]
+    found += [f"process {path}" for path in processes(portal) if holds(path.read_bytes(), key)]
+    assert found == []
+    assert holds("\n".join(map(str, own_upstream.requests)).encode(), key), "or this test would find nothing at all"
+    (row,) = portal.rows("select ciphertext from chat_provider where name = 'environment'")
+    assert row["ciphertext"].startswith("gAAAAA")
+
+
+def new_key() -> str:
+    """Of characters that URLs write in another way, and without the form of a key: known by its value only."""
+    words = ["".join(secrets.choice("bcdfghjkmnpqrstvwxz") for _ in range(12)) for _ in range(2)]
+    return f"canary/{words[0]}+{words[1]}=="
+
+
+def holds(data: bytes, key: str) -> bool:
+    """The key is in there, in some spelling, or a good part of it."""
+    pieces = {key[at : at + PIECE].encode() for at in range(len(key) - PIECE + 1)}
+    return any(needle in data for needle in needles(key) | pieces)
+
+
+def enter_key(portal: Portal, base_url: str, key: str) -> None:
+    """By the form, as an admin does it."""
+    admin = portal.admin()
+    (row,) = portal.rows("select id from chat_provider where name = 'environment'")
+    path = f"/admin/chat/provider/{row['id']}/change/"
+    form = Form()
+    form.feed(admin.get(path).text)
+    fields = {**form.fields, "base_url": base_url, "auth": "bearer", "private_network": "on", "api_key": key}
+    fields["max_retries"] = "1"  # one wait for each fault is enough
+    answer_ = admin.post(path, data=fields, headers={"Referer": portal.url + path})
+    assert answer_.status_code == 302, answer_.text
+
+
+class Form(HTMLParser):
+    """The fields of a page's forms, as a browser would send them untouched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._select = self._text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name") or ""
+        if tag == "input" and name and given.get("type") not in ("submit", "file"):
+            if given.get("type") not in ("checkbox", "radio") or "checked" in given:
+                self.fields[name] = given.get("value") or ("on" if given.get("type") == "checkbox" else "")
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and "selected" in given:
+            self.fields[self._select] = given.get("value") or ""
+        elif tag == "textarea":
+            self._text = name
+            self.fields[name] = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("select", "textarea"):
+            self._select = self._text = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._text:
+            self.fields[self._text] += data
+
+
+def read_pages(portal: Portal) -> Iterator[tuple[str, str]]:
+    """Everything that an admin can look at, and the admin's own conversations."""
+    admin = portal.admin()
+    paths = ["/chat/", "/admin/"]
+    for name in ADMIN_LISTS:
+        index = f"/admin/chat/{name}/"
+        paths.append(index)
+        ids = re.findall(rf'href="({index}[^/"]+/change/)', admin.get(index, params={"all": ""}).text)
+        paths += ids + [path.replace("/change/", "/history/") for path in ids]
+    for row in portal.rows("select id from chat_conversation"):
+        paths.append(f"/chat/{row['id'][:8]}-{row['id'][8:12]}-{row['id'][12:16]}-{row['id'][16:20]}-{row['id'][20:]}/")
+    for path in dict.fromkeys(paths):
+        page = admin.get(path)
+        assert page.status_code == 200, path
+        yield path, page.text
+
+
+def files(portal: Portal) -> list[Path]:
+    """All of the data directory: the database with its -wal, and the log."""
+    found = [path for path in portal.data.rglob("*") if path.is_file()]
+    assert {"chatsite.sqlite3", "chatsite.sqlite3-wal", "portal.log"} <= {path.name for path in found}
+    return found
+
+
+def tables(portal: Portal) -> Iterator[tuple[str, str]]:
+    """The rows of every table, as SQLite gives them."""
+    for (table,) in (tuple(row.values()) for row in portal.rows("select name from sqlite_master where type = 'table'")):
+        rows: list[dict[str, Any]] = portal.rows(f'select * from "{table}"')
+        yield table, "\n".join(str(value) for row in rows for value in row.values())
+
+
+def processes(portal: Portal) -> Iterator[Path]:
+    """What the machine shows of the portal's processes to everybody, and to their owner."""
+    assert portal.process is not None
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("only Linux shows the command lines of processes as files")
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    family = {portal.process.pid}
+    while grown := {child for child, parent in parents if parent in family} - family:
+        family |= grown
+    for pid in family:
+        for name in ("cmdline", "environ"):
+            path = Path(f"/proc/{pid}/{name}")
+            if os.access(path, os.R_OK):
+                yield path
