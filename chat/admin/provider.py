@@ -156,7 +156,6 @@ class LanguageModelInline(admin.StackedInline):
         ("position", "enabled"),
         "groups",
     ]
-    filter_horizontal = ["groups"]
 
     def get_extra(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> int:
         return 0 if obj else 1
