@@ -6,7 +6,8 @@ from bench.guards.answers import FOLLOWING, RUNNING, STORING
 from bench.guards.guard import Guard
 from bench.guards.people import DOORWAYS, SCOPES
 from bench.guards.prompts import PROMPTS
+from bench.guards.upstreams import UPSTREAMS
 
 __all__ = ["GUARDS", "Guard"]
 
-GUARDS = [*FOLLOWING, *STORING, *RUNNING, *PROMPTS, *SCOPES, *DOORWAYS]
+GUARDS = [*FOLLOWING, *STORING, *RUNNING, *PROMPTS, *SCOPES, *DOORWAYS, *UPSTREAMS]
