@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.doctor import ExaminedAdmin
 from chat.environment_models import ENVIRONMENT
 from chat.models import LanguageModel, Provider
 from chat.providers import KINDS
@@ -102,7 +103,7 @@ class LanguageModelInline(admin.StackedInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(ExaminedAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
 
     form = ProviderForm
@@ -151,6 +152,8 @@ class ProviderAdmin(admin.ModelAdmin):
         has_changed = {"usage_mode", "dialect", "max_tokens_field", "send_again"} & set(form.changed_data)
         if has_moved or has_changed or obj.extra_body != form.initial.get("extra_body", {}):
             obj.refused_fields = {}  # what the old server or endpoint refused, the new one may take
+        if has_moved:
+            obj.findings, obj.examined_at = [], None  # they tell of another server
         if new_key:
             obj.set_credentials(new_key)
         elif form.cleaned_data.get("forget_key"):

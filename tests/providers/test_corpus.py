@@ -64,8 +64,10 @@ async def test_a_recorded_shape_is_read_as_its_sidecar_says(name, upstream: Upst
             assert outcome.code == CODES[expected["error"]["kind"]]
             assert outcome.error.permanent is not expected["transient"]
             assert outcome.error.retry_after == expected["retry_after_s"]
-        usage = outcome.usage
-        assert (usage and vars(usage)) == expected["usage"]
+        usage = {**vars(outcome.usage)} if outcome.usage else None
+        if usage:
+            del usage["place"]
+        assert usage == expected["usage"]
         assert next(iter(outcome.models), None) == expected["response_model"]
         request_id = outcome.error.request_id if outcome.error and not outcome.events else outcome.request_id
         assert (request_id or None) == expected["request_id"]
