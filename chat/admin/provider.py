@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.doctor import ExaminedAdmin
 from chat.admin.offered_models import choose_models
 from chat.environment_models import ENVIRONMENT
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
@@ -162,7 +163,7 @@ class LanguageModelInline(admin.StackedInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(ExaminedAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
 
     class Media:
@@ -256,6 +257,8 @@ class ProviderAdmin(admin.ModelAdmin):
         has_changed = {"usage_mode", "dialect", "max_tokens_field", "send_again"} & set(form.changed_data)
         if has_moved or has_changed or obj.extra_body != form.initial.get("extra_body", {}):
             obj.refused_fields = {}  # what the old server or endpoint refused, the new one may take
+        if has_moved:
+            obj.findings, obj.examined_at = [], None  # they tell of another server
         if new_key:
             obj.set_credentials(new_key, form.cleaned_data.get("key_id", ""))
         elif form.cleaned_data.get("forget_key"):

@@ -91,20 +91,28 @@ class Finished:
 
 @dataclass(frozen=True)
 class UsageReported:
-    """Token counts as upstream reports them. The last one of a stream holds; they are never added up."""
+    """Token counts as upstream reports them. The last one of a stream holds; they are never added up.
+
+    place  where they lay: `own_chunk` · `finish_chunk` · `text_chunk` (before the finish) · `x_groq` · `choice`
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class ResponseStarted:
-    """The headers of a good answer (status 2xx) are here. The first event of every stream; the id may be empty."""
+    """The headers of a good answer (status 2xx) are here. The first event of every stream; the id may be empty.
+
+    rate_limits  the headers that tell of rate limits, by their names in lower case
+    """
 
     request_id: str = ""
+    rate_limits: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

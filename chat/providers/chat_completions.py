@@ -45,7 +45,7 @@ class ChatCompletions:
     async def stream(self, request: CompletionRequest, probe: Probe) -> AsyncGenerator[Event, None]:
         """Ask once and yield the answer; see Adapter."""
         async with self._opened(request, probe) as reply:
-            yield ResponseStarted(reply.request_id)
+            yield ResponseStarted(reply.request_id, reply.rate_limits)
             if reply.compressed:
                 yield Warned("compressed")
             reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags())

@@ -168,17 +168,25 @@ class ChunkMeaning:
 
     def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
         """Usage lies in one of several places; a later one replaces an earlier one, they are never added."""
-        for holder in (chunk, chunk.get("x_groq"), *choices):
+        for position, holder in enumerate((chunk, chunk.get("x_groq"), *choices)):
             found = holder.get("usage") if isinstance(holder, dict) else None
             if not found or not isinstance(found, dict):
                 continue
-            usage = _usage(found)
+            usage = _usage(found, self._place(position, choices))
             if usage is None:
                 self.warn("usage_ignored")
             elif usage != self._usage:
                 self._usage = usage
                 self.progress += 1
                 self._events.append(usage)
+
+    def _place(self, position: int, choices: Sequence[object]) -> str:
+        """Where usage lay (UsageReported); position 0 is the chunk itself, 1 `x_groq`, the others are choices."""
+        if position:
+            return "x_groq" if position == 1 else "choice"
+        if any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices):
+            return "finish_chunk"
+        return "text_chunk" if choices and not self.finish_reason else "own_chunk"
 
     def _tools_asked(self, delta: Mapping[str, Any], after_text: bool) -> str:
         """A tool call as text, once for each, by its name: the portal runs no tools."""
@@ -274,7 +282,7 @@ def _text_of(part: object) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _usage(found: Mapping[str, Any]) -> UsageReported | None:
+def _usage(found: Mapping[str, Any], place: str) -> UsageReported | None:
     """The counts, or None for what can't be true: missing, negative, no integer, over MAX_COUNT, all zero."""
     prompt = _count(found.get("prompt_tokens", found.get("input_tokens")))
     completion = _count(found.get("completion_tokens", found.get("output_tokens")))
@@ -287,6 +295,7 @@ def _usage(found: Mapping[str, Any]) -> UsageReported | None:
         total_tokens=total if total else prompt + completion,
         reasoning_tokens=_detail(found, "completion_tokens_details", "reasoning_tokens"),
         cached_tokens=_detail(found, "prompt_tokens_details", "cached_tokens"),
+        place=place,
     )
 
 

@@ -49,6 +49,7 @@ class Reply:
         self.sent_at = sent_at
         self.request_id = _request_id(response.headers)
         self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.rate_limits = _rate_limits(response.headers)
         self._probe = probe
         self._deadline = deadline
         self._gunzip = _unpacker(response.headers)
@@ -159,9 +160,13 @@ class Sender:
 
     async def get_json(self, path: str, seconds: float, max_bytes: int) -> object:
         """The decoded JSON of one GET. Raises ProviderError."""
+        return _decoded(await self.get(path, seconds, max_bytes))
+
+    async def get(self, path: str, seconds: float, max_bytes: int) -> bytes:
+        """The body of one GET. Raises ProviderError."""
         try:
             async with asyncio.timeout(seconds):
-                return await _json(await self._open(), "GET", path, max_bytes, self.secrets, auth=self._auth)
+                return await _body(await self._open(), "GET", path, max_bytes, self.secrets, auth=self._auth)
         except TimeoutError as error:
             raise failure("upstream_timeout") from error
 
@@ -173,7 +178,8 @@ class Sender:
         question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
         try:
             async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(there) as client:
-                return token_of(await _json(client, "POST", address, TOKEN_BYTES, self.secrets, json=question))
+                body = await _body(client, "POST", address, TOKEN_BYTES, self.secrets, json=question)
+                return token_of(_decoded(body))
         except TimeoutError as error:
             raise failure("upstream_timeout", "the token address") from error
         except ProviderError as error:
@@ -276,10 +282,10 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
     )
 
 
-async def _json(
+async def _body(
     client: httpx.AsyncClient, method: str, path: str, max_bytes: int, secrets: Sequence[str], **more: Any
-) -> object:
-    """The decoded JSON of one small request; whoever calls limits its time. Raises ProviderError."""
+) -> bytes:
+    """What one small request is answered with; whoever calls limits its time. Raises ProviderError."""
     body = bytearray()
     try:
         async with client.stream(method, path, headers={"Accept": "application/json"}, **more) as response:
@@ -294,10 +300,15 @@ async def _json(
         raise failure("upstream_redirect", f"HTTP {status}")
     if status != 200:
         raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
+    return bytes(body)
+
+
+def _decoded(body: bytes) -> object:
     try:
-        return json.loads(body)
+        value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise failure("upstream_bad_response", "no JSON") from error
+    return value
 
 
 @contextmanager
@@ -365,3 +376,7 @@ def _encoded(payload: Mapping[str, Any]) -> bytes:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     return hide(next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), ""))
+
+
+def _rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value[:100] for name, value in headers.items() if "ratelimit" in name or "rate-limit" in name}

@@ -330,6 +330,17 @@ def menus(stage: Stage, page: Page) -> Iterator[None]:
     expect(page.locator("[data-action=undo]")).to_have_count(0)
 
 
+@contextlib.contextmanager
+def doctor(stage: Stage, page: Page) -> Iterator[None]:
+    """A provider that was examined just now, with a suggestion."""
+    open_page(stage, page, "/admin/chat/provider/1/examine/")
+    page.locator("[name=model]").fill("behaving:refuses-usage+one-piece+ignores-stop")
+    page.get_by_role("button", name="Examine").click()
+    expect(page.locator("[data-part=status]")).to_have_text("Examined.")
+    yield
+    stage._change("update chat_provider set findings = '[]', examined_at = null")
+
+
 SCENES = (
     Scene("login", at("/accounts/login/"), who=None),
     Scene("login-wrong", login_wrong, who=None),
@@ -350,4 +361,5 @@ SCENES = (
     Scene("admin", at("/admin/"), who="staff"),
     Scene("usage", at("/admin/chat/usagerecord/"), who="staff"),
     Scene("provider", at("/admin/chat/provider/1/change/"), who="staff"),
+    Scene("doctor", doctor, who="staff"),
 )

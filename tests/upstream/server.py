@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.upstream.behaving import BEHAVING, behave
 from tests.upstream.demos import named, names
 from tests.upstream.script import At, Fin, Gate, Pause, Repeat, Rst, Script, Send, Stall, answer, document, error
 
@@ -53,7 +54,7 @@ class Stage:
         self.gates.clear()
         self.turn_away = 0
 
-    def script_for(self, method: str, path: str, model: str) -> Script:
+    def script_for(self, method: str, path: str, model: str, body: object = None) -> Script:
         """The script of a request: by method and path, else by model, else one that is always there."""
         by_path = f"{method} {path.partition('?')[0]}"
         key = by_path if by_path in self.scripts else model
@@ -64,6 +65,8 @@ class Stage:
         if path.partition("?")[0].endswith("/models"):
             ids = [name for name in self.scripts if " " not in name] + names()
             return document({"object": "list", "data": [{"id": name, "object": "model"} for name in ids]})
+        if model.partition(":")[0] == BEHAVING and isinstance(body, dict):
+            return behave(path.partition("?")[0], body)
         if path.partition("?")[0].endswith("/completions"):
             return named(model) or answer("This is ", "a short ", "answer.")
         return error(404, f"No such path: {path}", type="not_found_error")
@@ -150,7 +153,7 @@ class Connection(asyncio.Protocol):
                 "time": time.time(),
             }
         )
-        script = self._stage.script_for(method, path, model)
+        script = self._stage.script_for(method, path, model, body)
         self._playing = asyncio.get_running_loop().create_task(self._play(script, at))
 
     async def _play(self, script: Script, received_at: float) -> None:

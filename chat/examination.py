@@ -1,0 +1,209 @@
+"""A provider's examination by the doctor: its findings are kept on the provider's row, what it took in the ledger.
+
+One at a time for each provider. Knows no page and no command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from chat import tokens
+from chat.generation.inputs import Asked, count_usage
+from chat.generation.store import NOTHING_SENT, Usage
+from chat.models import LanguageModel, Provider, State, UsageRecord
+from chat.providers.doctor import Exchange, Finding, settings_of
+from chat.providers.doctor import examine as examinations_of
+from chat.timing import speeds
+
+SETTINGS = ("dialect", "whole_answers", "think_tags", "usage_mode", "max_tokens_field", "refused_fields")
+"""The provider's fields that findings speak of."""
+
+_under_way: set[int] = set()
+
+
+class UnderWay(Exception):
+    """Somebody has this provider examined just now."""
+
+
+async def examine(
+    provider: Provider, model: str, user: User | None = None, user_name: str = ""
+) -> AsyncGenerator[Finding, None]:
+    """Yield the findings as they come; after the last one they are kept. Closing this ends it, and keeps none.
+
+    Raises UnderWay and CredentialsUnreadable before anything is asked.
+    """
+    if provider.pk in _under_way:
+        raise UnderWay
+    endpoint = provider.endpoint()
+    _under_way.add(provider.pk)
+    asked: list[tuple[datetime, Exchange]] = []
+    found: list[Finding] = []
+    name = user.get_username() if user is not None else user_name
+
+    async def record() -> None:
+        ended = asked[:]
+        asked.clear()
+        if ended:
+            await sync_to_async(_record)(provider, model, user, name, ended)
+
+    try:
+        row = await sync_to_async(_row_of)(provider, model)
+        findings = examinations_of(
+            endpoint,
+            model,
+            encoding=row.encoding if row else "",
+            note=lambda exchange: asked.append((timezone.now(), exchange)),
+        )
+        try:
+            async with aclosing(findings):
+                async for finding in findings:
+                    found.append(finding)
+                    await record()
+                    yield finding
+        finally:  # what was asked was asked, however this ends
+            await record()
+        await sync_to_async(_keep)(provider, found)
+    finally:
+        _under_way.discard(provider.pk)
+
+
+def findings_of(provider: Provider) -> list[Finding]:
+    """The findings that were kept; none when it was never examined."""
+    return [Finding(**finding) for finding in provider.findings]
+
+
+def model_of(findings: Sequence[Finding]) -> str:
+    """The name of the model that was asked."""
+    return next((str(finding.detail.get("model", "")) for finding in findings if finding.check == "models"), "")
+
+
+def present_settings(provider: Provider, model: str) -> dict[str, Any]:
+    """The settings that findings speak of, as they are; the context window only of a model that is offered."""
+    settings = {name: getattr(provider, name) for name in SETTINGS}
+    row = _row_of(provider, model)
+    return settings | ({"context_window": row.context_window} if row else {})
+
+
+def suggested_settings(provider: Provider) -> dict[str, Any]:
+    """What the kept findings say should be different."""
+    findings = findings_of(provider)
+    present = present_settings(provider, model_of(findings))
+    suggested = settings_of(findings, present)
+    if "context_window" not in present:
+        suggested.pop("context_window", None)
+    return suggested
+
+
+def use(provider: Provider) -> dict[str, Any]:
+    """Set what the kept findings suggest; returns it."""
+    suggested = suggested_settings(provider)
+    fields = {name: value for name, value in suggested.items() if name in SETTINGS}
+    for name, value in fields.items():
+        setattr(provider, name, value)
+    if fields:
+        provider.save(update_fields=list(fields))
+    row = _row_of(provider, model_of(findings_of(provider)))
+    if row is not None and "context_window" in suggested:
+        row.context_window = suggested["context_window"]
+        row.save(update_fields=["context_window"])
+    return suggested
+
+
+def _row_of(provider: Provider, model: str) -> LanguageModel | None:
+    return provider.models.filter(name=model).first()
+
+
+def _keep(provider: Provider, found: Sequence[Finding]) -> None:
+    provider.findings = [asdict(finding) for finding in found]
+    provider.examined_at = timezone.now()
+    kept = {"findings": provider.findings, "examined_at": provider.examined_at}
+    Provider.objects.filter(pk=provider.pk).update(**kept)  # it may have been deleted meanwhile
+
+
+def _record(
+    provider: Provider,
+    model: str,
+    user: User | None,
+    user_name: str,
+    asked: Sequence[tuple[datetime, Exchange]],
+) -> None:
+    """A closed usage record for each question that reached the model."""
+    present = Provider.objects.filter(pk=provider.pk).first()
+    row = _row_of(provider, model) if present else None
+    UsageRecord.objects.bulk_create(
+        UsageRecord(
+            user=user,
+            user_name=user_name,
+            provider=present,
+            provider_name=provider.name,
+            model=row,
+            model_name=exchange.request.model[:200],
+            source=UsageRecord.Origin.PROBE,
+            created_at=asked_at,
+            closed_at=timezone.now(),
+            **_facts(exchange, row.encoding if row else ""),
+        )
+        for asked_at, exchange in asked
+        if exchange.reached_the_model
+    )
+
+
+def _facts(exchange: Exchange, chosen_encoding: str) -> dict[str, Any]:
+    usage, timing = _usage(exchange, chosen_encoding), exchange.watch.timing()
+    rates = speeds(timing.writing_ms, timing.deltas, usage.completion_tokens, len(exchange.text))
+    return {
+        "response_model": exchange.response_model[:200],
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "usage_source": usage.source,
+        "counted_with": usage.counted_with,
+        "is_estimated": usage.is_estimated,
+        "ttft_ms": timing.ttft_ms,
+        "duration_ms": timing.duration_ms,
+        "writing_ms": timing.writing_ms,
+        "inter_token_latency_ms": rates.inter_token_latency_ms,
+        "longest_gap_ms": timing.longest_gap_ms,
+        "deltas": timing.deltas,
+        "characters": len(exchange.text),
+        "attempts": 1,
+        "state": _state(exchange),
+        "finish_reason": exchange.finish_reason or None,
+        "error_code": exchange.code,
+        "upstream_request_id": exchange.request_id[:200],
+    }
+
+
+def _state(exchange: Exchange) -> State:
+    if exchange.error is not None:
+        return State.FAILED
+    return State.STOPPED if exchange.is_cut else State.COMPLETED
+
+
+def _usage(exchange: Exchange, chosen_encoding: str) -> Usage:
+    """As for an answer of the chat: reported, else counted; nothing, when it failed before the first word."""
+    told = exchange.usage
+    if told is not None:
+        return Usage(
+            told.prompt_tokens,
+            told.completion_tokens,
+            told.total_tokens,
+            told.reasoning_tokens,
+            told.cached_tokens,
+            source=UsageRecord.Source.REPORTED,
+        )
+    if exchange.error is not None and not exchange.watch.timing().deltas:
+        return NOTHING_SENT
+    encoding = tokens.encoding_for(exchange.request.model, chosen_encoding)
+    is_plain = exchange.endpoint.dialect == Provider.Dialect.COMPLETIONS
+    return count_usage(Asked(exchange.request, encoding, 0, is_plain), exchange.text, exchange.reasoning)

@@ -1,0 +1,83 @@
+"""What a server lets be seen of its own work: llama.cpp's `/slots`, and the `/metrics` of vLLM and SGLang."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from chat.providers.address import BadAddress, clean_base_url
+from chat.providers.base import Endpoint, ProviderError
+from chat.providers.http import Sender
+
+PAGES = ("slots", "metrics")
+PAGE_BYTES = 4 * 1024 * 1024
+PAGE_SECONDS = 3.0
+_RUNNING = re.compile(
+    r"^(?:vllm:num_requests_running|sglang:num_running_reqs)(?:\{[^}]*\})? ([0-9.eE+-]+)", re.MULTILINE
+)
+
+
+class Inside:
+    """The pages of one server, beside its `/v1` and with the same credentials. Never raises what an upstream did.
+
+    page  the one that tells how many requests run; '' when none does, None as long as nobody has looked
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.page: str | None = None
+        self._sender = Sender(endpoint)
+        try:
+            self._root = clean_base_url(endpoint.base_url).removesuffix("/v1")
+        except BadAddress:
+            self.page, self._root = "", ""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._sender.aclose()
+
+    async def running(self) -> int | None:
+        """How many requests the server works on; None where it doesn't show."""
+        for page in PAGES if self.page is None else (self.page,):
+            running = _running(page, await self._read(page))
+            if running is not None:
+                self.page = page
+                return running
+        self.page = self.page or ""
+        return None
+
+    async def context_window(self) -> int | None:
+        """The tokens that one request has room for; None where it doesn't show."""
+        if self.page is None:
+            await self.running()
+        slots = _slots(await self._read("slots")) if self.page == "slots" else []
+        sizes = [slot["n_ctx"] for slot in slots if isinstance(slot.get("n_ctx"), int) and slot["n_ctx"] > 0]
+        return min(sizes, default=None)
+
+    async def _read(self, page: str) -> bytes:
+        if not page:
+            return b""
+        try:
+            return await self._sender.get(f"{self._root}/{page}", PAGE_SECONDS, PAGE_BYTES)
+        except ProviderError:
+            return b""
+
+
+def _running(page: str, body: bytes) -> int | None:
+    if page == "slots":
+        slots = _slots(body)
+        return sum(bool(slot.get("is_processing", slot.get("state"))) for slot in slots) if slots else None
+    try:
+        counts = [float(count) for count in _RUNNING.findall(body.decode("utf-8", "replace"))]
+    except ValueError:
+        return None
+    return round(sum(counts)) if counts else None
+
+
+def _slots(body: bytes) -> list[dict[str, Any]]:
+    try:
+        value = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return []
+    slots = value if isinstance(value, list) else []
+    return [slot for slot in slots if isinstance(slot, dict) and ("is_processing" in slot or "state" in slot)]

@@ -1,0 +1,92 @@
+"""The doctor's page: findings appear as they come, the card stays, and its advice is one click away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_walk import log_in
+from tests.portal import Portal
+from tests.upstream import Gate, Upstream
+from tests.upstream.script import answer, document
+
+MODEL = "behaving:refuses-usage+thinks"
+
+
+@pytest.fixture
+def doctor(page: Page, portal: Portal, upstream: Upstream) -> Iterator[Page]:
+    """The page of the provider that the environment names."""
+    upstream.play("GET /v1/models", document({"data": [{"id": MODEL, "context_length": 8192}]}))
+    log_in(page, portal)
+    (row,) = portal.rows("select * from chat_provider where name = 'environment'")
+    page.goto(f"{portal.url}/admin/chat/provider/{row['id']}/change/")
+    yield page
+    portal.execute(
+        "update chat_provider set findings = '[]', examined_at = null, usage_mode = ?, think_tags = ? where id = ?",
+        row["usage_mode"],
+        row["think_tags"],
+        row["id"],
+    )
+    portal.execute("delete from chat_usagerecord where source = 'probe'")
+
+
+def test_findings_appear_as_they_come_and_stay(doctor: Page, upstream: Upstream) -> None:
+    page = doctor
+    expect(page.locator("[data-part=not-examined]")).to_be_visible()
+    page.get_by_role("link", name="Examine…").click()
+    expect(page.locator("[data-part=cost]")).to_contain_text("at most 7 questions")
+
+    # The first question waits: what came before it is there already.
+    upstream.play("slow", answer("1, 2, ", Gate("here"), "3, 4, 5"))
+    page.locator("[name=model]").fill("slow")
+    page.get_by_role("button", name="Examine").click()
+    live = page.locator("[data-part=findings] [data-check]")
+    expect(live).to_have_count(2)
+    expect(page.locator("[data-part=status]")).to_have_text("Examining…")
+    expect(page.get_by_role("button", name="Examine")).to_be_disabled()
+    upstream.open("here")
+    card = page.locator("[data-part=card] [data-check]")
+    expect(card).to_have_count(15)
+    expect(live).to_have_count(0)
+    expect(page.get_by_role("heading", name="Findings")).to_be_focused()
+
+    page.locator("[name=model]").fill(MODEL)
+    page.get_by_role("button", name="Examine").click()
+    expect(page.locator("[data-part=status]")).to_have_text("Examined.")
+    expect(page.locator("[data-check=auth]")).to_have_attribute("data-result", "good")
+    expect(page.locator("[data-check=include_usage]")).to_contain_text("peculiar")
+    page.reload()
+    expect(card).to_have_count(15)
+
+    changes = page.locator("[data-part=changes] li")
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("never ask")
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.locator(".messagelist")).to_contain_text("in use from now on")
+    expect(page.locator("[name=usage_mode]")).to_have_value("never")
+    expect(page.locator("[data-check]")).to_have_count(15)
+    expect(page.locator("[data-part=changes]")).to_have_count(0)
+
+
+def test_leaving_the_page_ends_the_examination(doctor: Page, upstream: Upstream) -> None:
+    page = doctor
+    upstream.play("slow", answer("1, 2, ", Gate("never"), "3"))
+    page.get_by_role("link", name="Examine…").click()
+    page.locator("[name=model]").fill("slow")
+    page.get_by_role("button", name="Examine").click()
+    request = upstream.wait_for_gate("never", timeout=15)
+    page.get_by_role("link", name="Home").click()
+    upstream.wait_for_close(request)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_card_fits_a_phone(doctor: Page, upstream: Upstream, width: int) -> None:
+    page = doctor
+    page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_role("link", name="Examine…").click()
+    page.locator("[name=model]").fill(MODEL)
+    page.get_by_role("button", name="Examine").click()
+    expect(page.locator("[data-part=status]")).to_have_text("Examined.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
