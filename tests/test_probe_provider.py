@@ -57,7 +57,9 @@ def test_something_bad_is_exit_code_1(provider, capsys):
 
 
 def test_a_server_that_is_away_is_exit_code_1_and_no_traceback(provider, capsys):
-    Provider.objects.update(base_url="http://no-such-host.invalid/v1")
+    provider.base_url = "http://no-such-host.invalid/v1"
+    provider.set_credentials("")
+    provider.save()
     code, out, _err = probe(capsys, "upstream")
     assert code == 1 and "The name in the address is not found." in out
     assert not UsageRecord.objects.exists()

@@ -109,7 +109,7 @@ def listed(*models: dict[str, Any]) -> Any:
 async def examined(base_url: str, model: str = "behaving", seconds: float = 5, **settings: Any) -> list[Finding]:
     """The findings, each of which can be said in words."""
     fields: dict[str, Any] = {"api_key": KEY} | settings
-    findings = [finding async for finding in examine(Endpoint(base_url, **fields), model, seconds=seconds)]
+    findings = [finding async for finding in examine(Endpoint(base_url, **{"private_network": True, **fields}), model, seconds=seconds)]
     assert [finding for finding in findings if not line_of(finding).meaning] == []
     return findings
 
@@ -179,7 +179,7 @@ async def test_the_figures_are_those_of_the_server(upstream: Upstream):
 
 async def test_it_takes_no_more_than_was_said_before(upstream: Upstream):
     asked: list[Exchange] = []
-    endpoint = Endpoint(upstream.base_url)
+    endpoint = Endpoint(upstream.base_url, private_network=True)
     async with aclosing(examine(endpoint, "behaving:ignores-limit", note=asked.append)) as findings:
         _ = [finding async for finding in findings]
     limits = [request.body["max_tokens"] for request in upstream.requests if request.method == "POST" and
@@ -287,7 +287,7 @@ async def test_plain_http_to_a_public_address_is_bad_but_no_obstacle(
         return await resolve(host, port, **more)
 
     upstream.play(LIST, listed({"id": "behaving"}))
-    endpoint = Endpoint(upstream.base_url, api_key=KEY)
+    endpoint = Endpoint(upstream.base_url, private_network=True, api_key=KEY)
     findings = []
     async with aclosing(examine(endpoint, "behaving")) as checks:
         monkeypatch.setattr(loop, "getaddrinfo", elsewhere)
@@ -357,7 +357,7 @@ async def test_closing_the_examination_closes_all_connections(upstream: Upstream
     asked: list[Exchange] = []
 
     async def all_of_it() -> None:
-        async with aclosing(examine(Endpoint(upstream.base_url), "slow", note=asked.append)) as findings:
+        async with aclosing(examine(Endpoint(upstream.base_url, private_network=True), "slow", note=asked.append)) as findings:
             async for _ in findings:
                 pass
 
@@ -373,7 +373,7 @@ async def test_closing_the_examination_closes_all_connections(upstream: Upstream
 
 
 async def test_leaving_between_two_checks_leaves_nothing_open(upstream: Upstream):
-    async with aclosing(examine(Endpoint(upstream.base_url), "behaving")) as findings:
+    async with aclosing(examine(Endpoint(upstream.base_url, private_network=True), "behaving")) as findings:
         async for finding in findings:
             if finding.check == "models":
                 break
@@ -389,7 +389,7 @@ async def test_no_question_lasts_longer_than_it_may(upstream: Upstream):
     asked: list[Exchange] = []
     findings = [
         finding
-        async for finding in examine(Endpoint(upstream.base_url, api_key=KEY), "deaf", seconds=0.2, note=asked.append)
+        async for finding in examine(Endpoint(upstream.base_url, private_network=True, api_key=KEY), "deaf", seconds=0.2, note=asked.append)
     ]
     found = in_words(findings)
     assert found["whole_answer"] == found["streamed_answer"] == "bad upstream_timeout"
