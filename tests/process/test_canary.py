@@ -67,10 +67,20 @@ def test_the_needles_are_found_in_a_haystack():
 
 
 @pytest.mark.slow
-async def test_the_key_is_nowhere_but_encrypted(new_portal, own_upstream: Upstream):
+@pytest.mark.parametrize("is_evolution", [False, True], ids=["key", "key id, secret and token"])
+async def test_the_key_is_nowhere_but_encrypted(is_evolution: bool, new_portal, own_upstream: Upstream):
     portal, key = new_portal(), new_key()
     await asyncio.to_thread(enter_key, portal, own_upstream.base_url, key)
     socket = await portal.connect()
+    canaries = [key]
+    if is_evolution:
+        key_id, secret = new_key(), new_key()
+        canaries += [key_id, secret]
+        await asyncio.to_thread(enter_key, portal, own_upstream.base_url, secret, key_id)
+        for script in (error(401, f"{key_id} and {secret} don't fit"), html(500, f"<pre>{secret} {key_id}</pre>")):
+            own_upstream.play("POST /token", script)
+            assert (await socket.ask("hi"))["state"] == "failed"
+        own_upstream.play("POST /token", document({"access_token": key, "id_token": secret, "expires_in": 3600}))
     for script, code in faults(key):
         own_upstream.play("fake", script)
         finished = await socket.ask("hi")
@@ -84,13 +94,15 @@ async def test_the_key_is_nowhere_but_encrypted(new_portal, own_upstream: Upstre
     pages = await asyncio.to_thread(lambda: dict(read_pages(portal)))
     assert len(pages) > 60
 
-    found = [f"frame or line {text[:300]}" for text in texts if holds(text.encode(), key)]
-    found += [f"page {path}" for path, text in pages.items() if holds(text.encode(), key)]
-    found += [f"file {path}" for path in files(portal) if holds(path.read_bytes(), key)]
-    found += [f"table {table}" for table, rows in tables(portal) if holds(rows.encode(), key)]
-    found += [f"process {path}" for path in processes(portal) if holds(path.read_bytes(), key)]
-    assert found == []
-    assert holds("\n".join(map(str, own_upstream.requests)).encode(), key), "or this test would find nothing at all"
+    places = [(f"frame or line {text[:300]}", text.encode()) for text in texts]
+    places += [(f"page {path}", text.encode()) for path, text in pages.items()]
+    places += [(f"file {path}", path.read_bytes()) for path in files(portal)]
+    places += [(f"table {table}", rows.encode()) for table, rows in tables(portal)]
+    places += [(f"process {path}", path.read_bytes()) for path in processes(portal)]
+    sent = "\n".join(f"{request.headers} {request.body}" for request in own_upstream.requests).encode()
+    for canary in canaries:
+        assert [place for place, data in places if holds(data, canary)] == []
+        assert holds(sent, canary), "or this test would find nothing at all"
     (row,) = portal.rows("select ciphertext from chat_provider where name = 'environment'")
     assert row["ciphertext"].startswith("gAAAAA")
 
@@ -107,14 +119,16 @@ def holds(data: bytes, key: str) -> bool:
     return any(needle in data for needle in needles(key) | pieces)
 
 
-def enter_key(portal: Portal, base_url: str, key: str) -> None:
-    """By the form, as an admin does it."""
+def enter_key(portal: Portal, base_url: str, key: str, key_id: str = "") -> None:
+    """By the form, as an admin does it; with a key id the key is its secret."""
     admin = portal.admin()
     (row,) = portal.rows("select id from chat_provider where name = 'environment'")
     path = f"/admin/chat/provider/{row['id']}/change/"
     form = Form()
     form.feed(admin.get(path).text)
     fields = {**form.fields, "base_url": base_url, "auth": "bearer", "private_network": "on", "api_key": key}
+    if key_id:
+        fields |= {"auth": "evolution", "key_id": key_id, "token_url": base_url.removesuffix("/v1") + "/token"}
     fields["max_retries"] = "1"  # one wait for each fault is enough
     answer_ = admin.post(path, data=fields, headers={"Referer": portal.url + path})
     assert answer_.status_code == 302, answer_.text

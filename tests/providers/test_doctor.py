@@ -109,7 +109,10 @@ def listed(*models: dict[str, Any]) -> Any:
 async def examined(base_url: str, model: str = "behaving", seconds: float = 5, **settings: Any) -> list[Finding]:
     """The findings, each of which can be said in words."""
     fields: dict[str, Any] = {"api_key": KEY} | settings
-    findings = [finding async for finding in examine(Endpoint(base_url, **{"private_network": True, **fields}), model, seconds=seconds)]
+    findings = [
+        finding
+        async for finding in examine(Endpoint(base_url, **{"private_network": True, **fields}), model, seconds=seconds)
+    ]
     assert [finding for finding in findings if not line_of(finding).meaning] == []
     return findings
 
@@ -357,7 +360,9 @@ async def test_closing_the_examination_closes_all_connections(upstream: Upstream
     asked: list[Exchange] = []
 
     async def all_of_it() -> None:
-        async with aclosing(examine(Endpoint(upstream.base_url, private_network=True), "slow", note=asked.append)) as findings:
+        async with aclosing(
+            examine(Endpoint(upstream.base_url, private_network=True), "slow", note=asked.append)
+        ) as findings:
             async for _ in findings:
                 pass
 
@@ -389,7 +394,9 @@ async def test_no_question_lasts_longer_than_it_may(upstream: Upstream):
     asked: list[Exchange] = []
     findings = [
         finding
-        async for finding in examine(Endpoint(upstream.base_url, private_network=True, api_key=KEY), "deaf", seconds=0.2, note=asked.append)
+        async for finding in examine(
+            Endpoint(upstream.base_url, private_network=True, api_key=KEY), "deaf", seconds=0.2, note=asked.append
+        )
     ]
     found = in_words(findings)
     assert found["whole_answer"] == found["streamed_answer"] == "bad upstream_timeout"
