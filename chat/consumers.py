@@ -23,6 +23,7 @@ from chat.access import language_of, session_key, user_of_session
 from chat.generation import news
 from chat.generation.conversations import NotFound
 from chat.generation.runner import Runner
+from chat.generation.weather import Station
 from chat.messages import sentence, why_not_whole
 from chat.models import LanguageModel
 from chat.protocol import ABSENT, CloseCode, ProtocolError
@@ -48,6 +49,7 @@ class ChatConsumer(AsyncConsumer):
         self.news: news.Watch | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
+        self.known_changes = 0
         self.allowance = 2.0 * settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
         self.allowed_at = time.monotonic()
 
@@ -101,7 +103,7 @@ class ChatConsumer(AsyncConsumer):
                     "text_bytes": protocol.TEXT_BYTES,
                     "frame_bytes": protocol.FRAME_BYTES,
                 },
-                models=await self.runner.read(_choices, self.user_id),
+                models=await self.choices(),
             )
         )
         self.own(self.watch_session())
@@ -250,8 +252,18 @@ class ChatConsumer(AsyncConsumer):
 
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
+        models = await self.choices() if self.known_changes != self.runner.health.changes else ABSENT
         heads = {str(one): head for one in self.followings if (head := self.runner.head(one)) is not None}
-        await self.emit(protocol.HeartbeatReply(heads))
+        await self.emit(protocol.HeartbeatReply(heads, models))
+
+    async def choices(self) -> list[dict[str, Any]]:
+        """The models that this user may choose, with how they do, in the reader's language."""
+        changes = self.runner.health.changes
+        choices: list[dict[str, Any]] = await self.runner.read(
+            _choices, self.user_id, self.runner.weather, self.language
+        )
+        self.known_changes = changes
+        return choices
 
     async def watch_session(self) -> None:
         """Every 15 s: is the session still good, and a heartbeat. When the portal is about to end: say so, once."""
@@ -332,5 +344,6 @@ async def _always() -> None:
     """There is room: under another server, which holds back by itself."""
 
 
-def _choices(user_id: int) -> list[dict[str, Any]]:
-    return [model.as_choice() for model in LanguageModel.objects.usable_by(user_id)]
+def _choices(user_id: int, weather: Station, language: str) -> list[dict[str, Any]]:
+    with translation.override(language):
+        return [weather.choice(model) for model in LanguageModel.objects.usable_by(user_id)]

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
 from chat.finish_reasons import meaning_of
 
@@ -144,6 +146,8 @@ ENDS_WITHOUT_REASON: Mapping[str, Any] = {
 STOPPED = _("You stopped this answer.")
 OTHER_REASON = _("ended with “%(reason)s”")
 
+NOT_ANSWERING = _("not answering now")
+
 
 def sentence(code: str, parameters: Mapping[str, object] | None = None) -> str:
     """The sentence for `code` in the active language; one that names the code when it is unknown. Never raises."""
@@ -194,3 +198,29 @@ def why_not_whole(state: str, code: str, reason: str | None, parameters: Mapping
     if meaning == "length" and isinstance(limit, int):
         return str(CUT_AT % {"limit": limit})
     return str(CUTS.get(meaning, ""))
+
+
+def weather_in_words(
+    ttft_ms: int | None, tokens_per_second: float | None, error_percent: int | None, *, is_failing: bool = False
+) -> str:
+    """What helps to choose a model: “0.4 s · 52 tokens/s · 3 % failed”; '' when nothing is known of it.
+
+    Who does not answer now has no other figures. None = unknown; no failures aren't worth a word.
+    """
+    if is_failing:
+        return str(NOT_ANSWERING)
+    words = []
+    if ttft_ms is not None:
+        words.append(gettext("%(number)s s") % {"number": roughly(ttft_ms / 1000)})
+    if tokens_per_second is not None:
+        words.append(gettext("%(number)s tokens/s") % {"number": roughly(tokens_per_second)})
+    if error_percent:
+        words.append(gettext("%(number)s %% failed") % {"number": error_percent})
+    return " · ".join(words)
+
+
+def roughly(number: float) -> str:
+    """52.4 → '52', 3.27 → '3.3', 0.042 → '0.04': as exactly as one can compare at a glance."""
+    decimals = 0 if number >= 9.95 else 1 if number >= 0.095 else 2
+    rounded = Decimal(number).quantize(Decimal(10) ** -decimals)  # the other function would cut it off
+    return number_format(rounded, decimals, use_l10n=True, force_grouping=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 Counter = Callable[[dict[str, str]], int]
@@ -64,21 +64,32 @@ def build(
         final += [{"role": "user", "content": go_on}] if go_on else []
     kept = history
     if context_window is not None and history:
-        reserve = max_tokens if max_tokens is not None else min(context_window // ANSWER_SHARE, ANSWER_TOKENS)
-        room = context_window - reserve - 3 - sum(count(message) for message in [*system, *final])
-        kept = _newest_that_fit(history, room, count)
+        room = room_for_prompt(context_window, max_tokens) - sum(count(message) for message in [*system, *final])
+        kept = history[len(history) - len(that_fit(costs(history, count), room)) :]
     messages = [*system, *(message for turn in kept for message in _messages(turn)), *final]
     return Prompt(messages, len(history) - len(kept))
 
 
-def _newest_that_fit(history: list[Turn], room: int, count: Counter) -> list[Turn]:
-    fits = len(history)
-    for turn in reversed(history):
-        room -= sum(count(message) for message in _messages(turn))
+def room_for_prompt(context_window: int, max_tokens: int | None) -> int:
+    """The tokens of the window that messages may take: without the answer's, and what it is primed with."""
+    reserve = max_tokens if max_tokens is not None else min(context_window // ANSWER_SHARE, ANSWER_TOKENS)
+    return context_window - reserve - 3
+
+
+def costs(turns: Sequence[Turn], count: Counter) -> Iterator[int]:
+    """The tokens of the turns that have an answer, the newest first; each is counted when it is asked for."""
+    return (sum(count(message) for message in _messages(turn)) for turn in reversed(turns) if turn.answer)
+
+
+def that_fit(costs: Iterable[int], room: float) -> list[int]:
+    """Of these costs as many as fit into so many tokens, from the first on."""
+    fitting = []
+    for cost in costs:
+        room -= cost
         if room < 0:
             break
-        fits -= 1
-    return history[fits:]
+        fitting.append(cost)
+    return fitting
 
 
 def _messages(turn: Turn) -> list[dict[str, str]]:

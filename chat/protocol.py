@@ -366,10 +366,14 @@ class ConversationChanged:
 
 @dataclass(frozen=True)
 class HeartbeatReply:
-    """How far each followed generation is; who is behind follows again."""
+    """How far each followed generation is; who is behind follows again.
+
+    `models`: as in `hello`, once more when another provider doesn't answer, or answers again.
+    """
 
     type: ClassVar[str] = "hb"
     heads: dict[str, int]
+    models: list[dict[str, Any]] = ABSENT
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from chat import protocol
 from chat.generation import store
+from chat.generation.weather import Weather
 from chat.messages import SENTENCES
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.providers import PROVIDER_CODES
@@ -188,6 +189,17 @@ def test_usage_and_timing_have_the_fields_of_a_stored_end():
         most, fewest = getattr(store.finished_frame(end), name), getattr(store.finished_frame(least), name)
         assert [row["field"] for row in rows] == list(most)
         assert [row["field"] for row in rows if row["sent"] == "always"] == list(fewest)
+
+
+def test_the_weather_has_the_fields_of_the_code():
+    rows = table(NESTED["hello.models.weather"])
+    expected = fields(Weather)
+
+    assert [row["field"] for row in rows] == [one.name for one in expected]
+    assert {row["sent"] for row in rows} == {"always"}
+    assert ["null" in row["type"] for row in rows] == ["None" in str(one.type) for one in expected]
+    (shown,) = example(FRAMES["hello"])["models"]
+    assert Weather(**shown["weather"]).in_words == shown["note"]
 
 
 def test_the_codes_are_those_of_the_code():

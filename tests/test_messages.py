@@ -7,7 +7,16 @@ from django.utils import translation
 
 from chat import protocol
 from chat.finish_reasons import SPELLINGS
-from chat.messages import DETAILED, FINISH_REASONS, SENTENCES, finish_reason_in_words, sentence, why_not_whole
+from chat.messages import (
+    DETAILED,
+    FINISH_REASONS,
+    SENTENCES,
+    finish_reason_in_words,
+    roughly,
+    sentence,
+    weather_in_words,
+    why_not_whole,
+)
 from chat.providers.base import PROVIDER_CODES
 
 OF_THE_PORTAL = {"queue_timeout", "internal", "server_shutdown", "server_restarted"}
@@ -98,3 +107,29 @@ def test_below_an_answer_stands_why_it_is_not_whole(end, parameters, said):
 def test_sentences_are_made_in_the_language_of_the_moment():
     with translation.override("en"):
         assert sentence("no_model") == "No model is set up yet. Please tell your admin."
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ((412, 52.3, 0), "0.4 s · 52 tokens/s"),
+        ((412, 52.3, 8), "0.4 s · 52 tokens/s · 8 % failed"),
+        ((None, None, 100), "100 % failed"),
+        ((42, 3.27, None), "0.04 s · 3.3 tokens/s"),
+        ((12_600, 1234.5, 0), "13 s · 1,234 tokens/s"),
+        ((None, 9.96, 0), "10 tokens/s"),
+        ((0, None, 0), "0.00 s"),
+        ((None, None, None), ""),
+        ((None, None, 0), ""),
+    ],
+)
+def test_how_a_model_does_is_said_in_few_words(figures, words):
+    assert weather_in_words(*figures) == words
+    assert weather_in_words(*figures, is_failing=True) == "not answering now"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0.97, "1.0"), (0.949, "0.9"), (9.94, "9.9"), (9.95, "10"), (0.094, "0.09")]
+)
+def test_a_rough_number_is_rounded_and_not_cut(number, words):
+    assert roughly(number) == words

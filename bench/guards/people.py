@@ -97,6 +97,13 @@ SCOPES = [
         ("tests/views/test_pages.py::test_a_foreign_conversation_is_as_unknown_as_none",),
     ),
     Guard(
+        "a prompt is counted in a conversation by its owner",
+        "chat/generation/meter.py",
+        "found = Conversation.objects.filter(owner_id=user_id, pk=conversation).first()",
+        "found = Conversation.objects.filter(pk=conversation).first()",
+        ("tests/views/test_tokens.py::test_a_foreign_conversation_is_as_unknown_as_none",),
+    ),
+    Guard(
         "what is deleted is gone for the socket",
         "chat/models/conversation.py",
         "return self.filter(owner_id=user_id, deleted_at=None)",

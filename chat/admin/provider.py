@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.admin.doctor import ExaminedAdmin
 from chat.admin.offered_models import choose_models
+from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
@@ -144,7 +145,7 @@ def _presets() -> dict[str, dict[str, Any]]:
     return {"": usual, **kinds}
 
 
-class LanguageModelInline(admin.StackedInline):
+class LanguageModelInline(WeatherOfInline):
     """The provider's models."""
 
     model = LanguageModel
@@ -156,6 +157,7 @@ class LanguageModelInline(admin.StackedInline):
         "default_options",
         ("position", "enabled"),
         "groups",
+        ("first_token", "speed", "errors"),
     ]
 
     def get_extra(self, request: HttpRequest, obj: Provider | None = None, **kwargs: Any) -> int:
@@ -163,7 +165,7 @@ class LanguageModelInline(admin.StackedInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ExaminedAdmin):
+class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
 
     class Media:
@@ -273,7 +275,7 @@ class ProviderAdmin(ExaminedAdmin):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(admin.ModelAdmin):
+class LanguageModelAdmin(WeatherOfModels):
     """All models of all providers, in the order in which they are offered."""
 
     list_display = ["__str__", "name", "provider", "context_window", "encoding", "position", "enabled"]

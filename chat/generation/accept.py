@@ -133,7 +133,7 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
         if found is None:
             raise Refusal("not_found")
         conversation = found
-        parent = _parent_id(conversation, command.parent)
+        parent = parent_id(conversation, command.parent)
         if not conversation.title:  # made for its options, before anything was said
             conversation.title = title_from(command.text)
             conversation.save(update_fields=["title"])
@@ -142,8 +142,8 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
     )
 
 
-def _parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID | None:
-    """The answer that the prompt follows: the chosen one, else the newest message."""
+def parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID | None:
+    """The answer that a prompt follows: the chosen one, else the newest message. Raises Refusal."""
     if chosen is None:
         return conversation.newest_leaf_id()
     if not conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).exists():
@@ -175,8 +175,8 @@ def _rest_of_answer(user_id: int, command: Continue) -> _Order:
     return _Order(cast(Message, answer.parent), model, cut.options, *kept)
 
 
-def _choose_model(user_id: int, chosen: str | None, conversation: Conversation) -> LanguageModel:
-    """The chosen model, else the conversation's, else the portal's default."""
+def choose_model(user_id: int, chosen: str | None, conversation: Conversation | None) -> LanguageModel:
+    """The chosen model, else the conversation's, else the portal's default. Raises Refusal."""
     usable = {str(model.pk): model for model in LanguageModel.objects.usable_by(user_id)}
     if not usable:
         raise Refusal("no_model")
@@ -184,7 +184,7 @@ def _choose_model(user_id: int, chosen: str | None, conversation: Conversation) 
         if chosen not in usable:
             raise Refusal("unknown_model")
         return usable[chosen]
-    if str(conversation.model_id) in usable:
+    if conversation is not None and str(conversation.model_id) in usable:
         return usable[str(conversation.model_id)]
     return next(iter(usable.values()))
 
@@ -192,7 +192,7 @@ def _choose_model(user_id: int, chosen: str | None, conversation: Conversation) 
 def _queue(user_id: int, key: uuid.UUID, order: _Order, request_hash: str) -> Generation:
     prompt = order.prompt
     conversation = prompt.conversation
-    model = _choose_model(user_id, order.model, conversation)
+    model = choose_model(user_id, order.model, conversation)
     user = get_user_model().objects.get(pk=user_id)
     now = timezone.now()
     answer = Message.objects.create(

@@ -5,14 +5,14 @@ reader thread; so is the counting of what it took.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from chat import prompt, tokens
 from chat.generation.store import Usage
-from chat.models import Generation, LanguageModel, Message, Provider, State, UsageRecord
+from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State, UsageRecord
 from chat.providers.base import CompletionRequest, Endpoint, plain_text
 
 
@@ -68,23 +68,51 @@ def asked_of(generation_id: uuid.UUID) -> Asked:
     return _asked(generation, generation.model)
 
 
-def _asked(generation: Generation, model: LanguageModel) -> Asked:
-    conversation = generation.message.conversation
-    options = _merged(model.default_options, conversation.options, generation.options)
+@dataclass(frozen=True)
+class Terms:
+    """How a model is asked in a conversation, whatever is asked."""
+
+    system_prompt: str
+    options: dict[str, Any]
+    encoding: tokens.Encoding
+    is_plain: bool
+    count: prompt.Counter
+
+    @property
+    def max_tokens(self) -> int | None:
+        """What an answer may take; None = a share of the window."""
+        return self.options.get("max_tokens")
+
+
+def terms_of(
+    model: LanguageModel, conversation: Conversation | None, options: Mapping[str, Any] | None = None
+) -> Terms:
+    """The terms of a conversation, None = a new one; `options` win over its own."""
     encoding = tokens.encoding_for(model.name, model.encoding)
-    is_plain = model.provider.dialect == Provider.Dialect.COMPLETIONS
-    takes_up = is_plain or model.provider.continuation == Provider.Continuation.PREFILL
+    return Terms(
+        system_prompt=(conversation.system_prompt if conversation else "") or model.system_prompt,
+        options=_merged(model.default_options, conversation.options if conversation else {}, options or {}),
+        encoding=encoding,
+        is_plain=model.provider.dialect == Provider.Dialect.COMPLETIONS,
+        count=partial(tokens.count_message, encoding=encoding.name, model=model.name),
+    )
+
+
+def _asked(generation: Generation, model: LanguageModel) -> Asked:
+    terms = terms_of(model, generation.message.conversation, generation.options)
+    takes_up = terms.is_plain or model.provider.continuation == Provider.Continuation.PREFILL
     built = prompt.build(
         turns_to(generation.message),
-        system_prompt=conversation.system_prompt or model.system_prompt,
+        system_prompt=terms.system_prompt,
         context_window=model.context_window,
-        max_tokens=options.get("max_tokens"),
+        max_tokens=terms.max_tokens,
         # Once it has ended, its own text stands there too: what it began with is what was asked to be continued.
         cut_answer=generation.message.content[: generation.kept_characters],
         go_on="" if takes_up else prompt.GO_ON,
-        count=partial(tokens.count_message, encoding=encoding.name, model=model.name),
+        count=terms.count,
     )
-    return Asked(CompletionRequest(model.name, built.messages, options), encoding, built.turns_left_out, is_plain)
+    request = CompletionRequest(model.name, built.messages, terms.options)
+    return Asked(request, terms.encoding, built.turns_left_out, terms.is_plain)
 
 
 def _generation(generation_id: uuid.UUID) -> Generation:
@@ -105,14 +133,18 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def turns_to(answer: Message) -> list[prompt.Turn]:
-    """The turns of the branch that ends with `answer`, its own prompt last. Failed answers are no context."""
-    branch = answer.conversation.branch_to(answer.pk)
+    """The turns of the branch that ends with `answer`, its own prompt last."""
+    return turns_of(answer.conversation.branch_to(answer.pk), answer.pk)
+
+
+def turns_of(branch: Sequence[Message], unanswered: uuid.UUID | None = None) -> list[prompt.Turn]:
+    """The turns of a branch. Failed answers are no context, and the answer `unanswered` is still to be written."""
     failed = set(Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True))
     turns: list[prompt.Turn] = []
     for message in branch:
         if message.role == Message.Role.USER:
             turns.append(prompt.Turn(message.content))
-        elif turns and message.pk not in failed and message.pk != answer.pk:
+        elif turns and message.pk not in failed and message.pk != unanswered:
             turns[-1] = prompt.Turn(turns[-1].prompt, message.content or None)
     return turns
 

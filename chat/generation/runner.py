@@ -22,10 +22,12 @@ from chat.generation import invariants, store
 from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
 from chat.generation.conversations import Conversations, NotFound
 from chat.generation.failpoint import reach
+from chat.generation.health import Health
 from chat.generation.log import Log
 from chat.generation.news import Watch
 from chat.generation.queue import Entry, Queue
 from chat.generation.run import Run, store_end
+from chat.generation.weather import Station
 from chat.generation.writer import Readers, Writer
 from chat.models import State
 from chat.protocol import ABSENT, Accepted, Frame, Prompt, Refused, Status
@@ -72,6 +74,8 @@ class Runner:
         self._writer = Writer()
         self._readers = Readers()
         self.conversations = Conversations(self._writer, self._readers)
+        self.health = Health(clock)
+        self.weather = Station(self.health)
         self._queue = Queue(settings.PORTAL_USER_RUNNING)
         self._logs: dict[uuid.UUID, Log] = {}
         self._runs: dict[uuid.UUID, tuple[Run, asyncio.Task[None]]] = {}
@@ -88,6 +92,7 @@ class Runner:
         The caller holds the lock of the data directory and has swept.
         """
         _warm_up()
+        self.weather.observe()
         self._left_behind = queued_admissions()
         self._writer.open()
 
@@ -96,6 +101,8 @@ class Runner:
         self._own(self._write_checkpoints(), "checkpoints")
         self._own(self._look_after(), "look-out")
         self._own(self._check_books(), "self-check")
+        self._own(self.health.watch(self.read), "health")
+        self._own(self.weather.watch(self.read), "weather")
         while self._left_behind:
             self._enqueue(*self._left_behind.pop(0))
 
@@ -254,6 +261,7 @@ class Runner:
         """The task of one generation: write the answer, store its end, tell its followers, make room."""
         try:
             end = await run.write_answer()
+            self.health.heard(run.admitted.provider, end)
             if end.state == State.COMPLETED and end.timing.duration_ms:
                 self._queue.took(end.timing.duration_ms / 1000)
             await self._finish(run.log, end)

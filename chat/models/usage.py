@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -14,6 +15,9 @@ from chat.models.generation import Generation, State
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
+NO_FAULT_OF_THE_MODEL = ("context_too_long", "queue_timeout", "internal")
+"""Codes of failures that tell nothing of how a model does."""
+
 
 class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
     """Who may see what."""
@@ -25,6 +29,17 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
     def unclosed(self) -> UsageRecordQuerySet:
         """The records of requests that still run."""
         return self.filter(closed_at=None)
+
+    def telling_of_models_since(self, moment: datetime) -> UsageRecordQuerySet:
+        """What people asked since then and a model answered or failed to, the newest first.
+
+        Left out: what was stopped before a word came, what the portal itself ended, and prompts that were too long.
+        """
+        asked = self.filter(created_at__gte=moment, source__in=(UsageRecord.Origin.CHAT, UsageRecord.Origin.API))
+        answered = models.Q(state=State.COMPLETED) | models.Q(state=State.STOPPED, ttft_ms__isnull=False)
+        failed = models.Q(state=State.FAILED) & ~models.Q(error_code__in=NO_FAULT_OF_THE_MODEL)
+        known = asked.filter(closed_at__isnull=False, model__isnull=False)
+        return known.filter(answered | failed).order_by("-created_at")
 
 
 class UsageRecord(models.Model):

@@ -28,7 +28,7 @@ from chat.providers.base import (
 from chat.providers.chat_completions import ChatCompletions
 from chat.providers.completions import Completions
 from chat.providers.http import ClientFactory
-from chat.providers.listing import ListedModel, list_models
+from chat.providers.listing import ListedModel, failure_of, list_models
 from chat.providers.transport import load_backend
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "build",
     "clean_base_url",
     "clean_url",
+    "failure_of",
     "list_models",
     "load_backend",
     "may_be_reached",

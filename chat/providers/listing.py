@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from chat.providers.base import Endpoint
+from chat.providers.base import Endpoint, ProviderError
 from chat.providers.errors import failure, stream_complaint, stream_failure
 from chat.providers.http import Sender
 
 LIST_BYTES = 4 * 1024 * 1024
+PROBE_BYTES = 64 * 1024
 MAX_MODELS = 2000
 MAX_WINDOW = 100_000_000
 _NO_CHAT = re.compile(
@@ -55,6 +56,18 @@ async def list_models(endpoint: Endpoint, seconds: float = 5.0) -> list[ListedMo
         raise failure("upstream_bad_response", "no list of models")
     listed = (_listed(entry) for entry in entries[:MAX_MODELS])
     return list({model.name: model for model in reversed([one for one in listed if one is not None])}.values())[::-1]
+
+
+async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> str:
+    """The code of how the server fails at a request that costs nothing, '' when it answers well; reads no long list."""
+    sender = Sender(endpoint)
+    try:
+        await sender.get_json("models", seconds, PROBE_BYTES)
+    except ProviderError as error:
+        return error.code
+    finally:
+        await sender.aclose()
+    return ""
 
 
 def _listed(entry: object) -> ListedModel | None:

@@ -22,6 +22,7 @@ MODULES = (
     "main",
     "markdown",
     "message_view",
+    "meter",
     "options",
     "outbox",
     "panel",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +12,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from chat.generation.weather import station_of
 from chat.models import Conversation, LanguageModel
 from chat.protocol import TEXT_BYTES
 from chat.views.conversations import create, page_of
@@ -19,6 +20,13 @@ from chat.views.modules import import_map
 from chat.views.policy import portal_page
 from chat.views.strings import page_strings
 from chat.views.transcript import ShownBranch, moulds, shown_branch
+
+
+class Choice(NamedTuple):
+    """A model of the picker, and what is to be said of how it does."""
+
+    model: LanguageModel
+    note: str
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -55,6 +63,7 @@ def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
 def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     models = list(LanguageModel.objects.usable_by(cast(int, request.user.pk)))
     chosen = _chosen(models, conversation)
+    station = station_of(request)
     listed = page_of(request.user)
     branch = shown_branch(conversation, request.GET.get("message", "")) if conversation else ShownBranch()
     context: dict[str, Any] = {
@@ -63,7 +72,7 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "more": listed.more,
         "shown_messages": branch.messages,
         "moulds": moulds(),
-        "models": models,
+        "models": [Choice(model, station.of(model).in_words) for model in models],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),
         "import_map": import_map(),
@@ -77,7 +86,6 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
             "socket": "/ws/chat/",
             "login": reverse("login"),
             "chat": reverse("conversation-new"),
-            "model": str(chosen) if chosen else "",
             "text_bytes": TEXT_BYTES,
         },
     }

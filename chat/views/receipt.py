@@ -80,29 +80,29 @@ def seconds(milliseconds: int | None) -> str:
     """442 → '0.442 s': whole milliseconds keep all their digits."""
     if milliseconds is None:
         return ""
-    return _("%(number)s s") % {"number": _grouped(Decimal(milliseconds) / 1000, 3)}
+    return _("%(number)s s") % {"number": grouped(Decimal(milliseconds) / 1000, 3)}
 
 
 def milliseconds(value: Decimal | None) -> str:
     """20.9 → '20.90 ms'."""
-    return "" if value is None else _("%(number)s ms") % {"number": _grouped(value, 2)}
+    return "" if value is None else _("%(number)s ms") % {"number": grouped(value, 2)}
 
 
 def count(number: int | None) -> str:
     """611 → '611'; a count of nothing isn't said."""
-    return _grouped(number) if number else ""
+    return grouped(number) if number else ""
 
 
 def rate(per_second: Decimal | None) -> str:
     """55.1 → '55.10', as many decimals as are stored."""
-    return "" if per_second is None else _grouped(per_second, 2)
+    return "" if per_second is None else grouped(per_second, 2)
 
 
 def tokens(prompt: int | None, completion: int | None) -> str:
     """18, 2 → '18 in, 2 out': words, because an arrow between numbers turns round from right to left."""
     if prompt is None or completion is None:
         return ""
-    return _("%(prompt)s in, %(completion)s out") % {"prompt": _grouped(prompt), "completion": _grouped(completion)}
+    return _("%(prompt)s in, %(completion)s out") % {"prompt": grouped(prompt), "completion": grouped(completion)}
 
 
 def source_word(source: str) -> str:
@@ -110,7 +110,8 @@ def source_word(source: str) -> str:
     return str(UsageRecord.Source(source).label) if source in UsageRecord.Source.values else source
 
 
-def _grouped(number: int | Decimal, decimals: int = 0) -> str:
+def grouped(number: int | Decimal, decimals: int = 0) -> str:
+    """With the reader's marks between thousands and before decimals."""
     return number_format(number, decimals, use_l10n=True, force_grouping=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, box, content, in_state, log_in
+from tests.browser.test_walk import answers, ask, box, choose, content, in_state, log_in
 from tests.portal import Portal
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
@@ -155,7 +155,7 @@ def test_models_come_and_go_with_a_new_start(page: Page, watch: Watch, new_porta
     model = page.locator("select[name=model]")
     options = model.locator("option")
     expect(options).to_have_text(["fake", "gpt-3.5-turbo", "gpt-4o-mini"])
-    model.select_option(label="gpt-4o-mini")
+    choose(page, "gpt-4o-mini")
 
     portal.kill()
     enable(portal, "fake", False)

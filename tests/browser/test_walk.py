@@ -29,9 +29,15 @@ def box(page: Page) -> Locator:
 
 
 def ask(page: Page, prompt: str, model: str = "fake") -> None:
-    page.locator("select[name=model]").select_option(label=model)
+    choose(page, model)
     box(page).fill(prompt)
     page.locator("button[data-action=send]").click()
+
+
+def choose(page: Page, model: str) -> None:
+    """By its name alone: how it does stands behind it."""
+    picker = page.locator("select[name=model]")
+    picker.select_option(value=picker.locator(f'option[data-label="{model}"]').get_attribute("value"))
 
 
 def answers(page: Page) -> Locator:

@@ -292,3 +292,13 @@ test("many prompts that wait go out a few at a time, each once", (context) => {
   pass(1_000);
   assert.deepEqual(tab.socket.of("send").map(({ text }) => text), [...Array(25).keys()].map((number) => `prompt ${number}`));
 });
+
+test("a heartbeat may tell how the models do now", (context) => {
+  const { socket, composer } = browser(context).open("one");
+  socket.hello();
+  const models = [{ id: "1", label: "A", provider: "p", note: "not answering now" }];
+  socket.hear({ type: "hb", heads: {}, models });
+  assert.equal(composer.models, models);
+  socket.hear({ type: "hb", heads: {} });
+  assert.equal(composer.models, models);
+});

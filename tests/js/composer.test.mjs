@@ -22,6 +22,7 @@ class FakeOption {
   dataset = {};
   constructor(label, value) {
     Object.assign(this, { textContent: label, value: String(value) });
+    this.dataset.label = label;
   }
   get label() {
     return this.textContent;
@@ -62,7 +63,7 @@ function opened(context, { drafts = new Storage(sturdy(() => null), 1), conversa
   const composer = new Composer(form, { drafts, conversation, limit: LIMIT });
   composer.start();
   const heard = [];
-  for (const name of ["send", "stop", "chosen"]) {
+  for (const name of ["send", "stop"]) {
     composer.addEventListener(name, ({ detail }) => heard.push(detail === null ? [name] : [name, detail]));
   }
   const write = (text) => {
@@ -193,22 +194,51 @@ test("a prompt to start from comes before what is written, and once", (context) 
 });
 
 test("new models come in and the choice stays", (context) => {
-  const { composer, heard, part, select } = opened(context, { models: ["a", "b"] });
+  const { composer, part, select } = opened(context, { models: ["a", "b"] });
   select.value = "b";
   select.options[1].dataset.local = "";
   const local = select.options[1];
   composer.models = ids("c", "b");
   assert.deepEqual(select.options.map(({ label }) => label), ["C", "B"]);
-  assert.deepEqual([composer.model, composer.modelLabel, part("problem").textContent], ["b", "B", ""]);
+  assert.deepEqual([composer.model, composer.chosen.label, part("problem").textContent], ["b", "B", ""]);
   assert.equal(select.options[1], local, "and what is known of it");
   composer.models = ids("c");
   assert.deepEqual([composer.model, part("models").hidden, part("only-model").hidden], [null, true, false]);
   assert.deepEqual([part("only-model").textContent, part("problem").textContent], ["C", "model_gone"]);
-  assert.deepEqual(heard, [["chosen", { isLocal: false }]]);
+  assert.deepEqual([composer.chosen.label, composer.chosen.local], ["C", undefined]);
   composer.models = ids("c", "b");
   assert.deepEqual([composer.model, part("models").hidden, select.options[1]], ["c", false, local]);
   composer.models = [];
   assert.equal(select.options.length, 2, "an empty list would leave nothing to say it with");
+});
+
+test("how a model does stands behind its name, and is no part of it", (context) => {
+  const { composer, part, select } = opened(context, { models: ["a"] });
+  composer.models = [{ id: "a", label: "A", note: "0.4 s" }];
+  assert.deepEqual([select.options[0].label, composer.chosen.label], ["A · 0.4 s", "A"]);
+  assert.equal(part("only-model").textContent, "A · 0.4 s");
+  composer.models = [{ id: "a", label: "A", note: "not answering now" }, ...ids("b")];
+  assert.deepEqual(select.options.map(({ label }) => label), ["A · not answering now", "B"]);
+  composer.models = ids("b");
+  assert.equal(composer.chosen.label, "B");
+});
+
+test("whatever changes the text or the model is told, also when nobody types", (context) => {
+  const { composer, press, select, write } = opened(context, { models: ["a", "b"] });
+  let told = 0;
+  composer.addEventListener("changed", () => (told += 1));
+  const tells = (act) => {
+    const before = told;
+    act();
+    return told > before;
+  };
+  assert.ok(tells(() => write("hello")));
+  assert.ok(tells(() => press("Enter")), "it is empty again");
+  assert.ok(tells(() => composer.giveBack("hello", "no")));
+  assert.ok(tells(() => composer.begin("Explain:")));
+  assert.ok(tells(() => composer.setBlocked(false)), "something was said in the conversation, perhaps");
+  assert.ok(tells(() => select.dispatchEvent(new Event("change"))));
+  assert.ok(tells(() => (composer.models = ids("b", "c"))), "the chosen one is gone");
 });
 
 test("the same models leave an open list alone", (context) => {

@@ -112,7 +112,7 @@ export class FakeTranscript extends EventTarget {
 
 export class FakeComposer extends EventTarget {
   model = null;
-  modelLabel = "fake";
+  chosen = { label: "fake" };
   calls = [];
 
   setRunning(canStop) {

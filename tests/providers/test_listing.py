@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from chat.providers import Endpoint, ListedModel, ProviderError, list_models
+from chat.providers import Endpoint, ListedModel, ProviderError, failure_of, list_models
 from tests.providers.asking import KEY
 from tests.upstream import Send, Stall, Upstream, document, error, head, html
 
@@ -113,3 +113,32 @@ def test_addresses_without_a_server_say_why():
 async def test_what_a_server_tells_of_a_model_is_read(entry, told, upstream: Upstream):
     upstream.play(LIST, document({"data": [entry]}))
     assert await list_models(Endpoint(upstream.base_url, private_network=True)) == [told]
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (document({"data": []}), ""),
+        (document({"hello": "world"}), ""),
+        (document({"data": ids(*(f"model-{number}" for number in range(5000)))}), "upstream_bad_response"),
+        (html(200), "upstream_bad_response"),
+        (error(401), "upstream_auth"),
+        (error(404), "upstream_not_found"),
+        (error(429), "upstream_rate_limited"),
+        (error(500), "upstream_error"),
+        (error(503), "upstream_overloaded"),
+        ((Stall(),), "upstream_timeout"),
+    ],
+)
+async def test_a_server_is_asked_whether_it_is_there_without_reading_much(script, code, upstream: Upstream):
+    upstream.play(LIST, script)
+    assert await failure_of(Endpoint(upstream.base_url, private_network=True), 0.3) == code
+
+
+async def test_where_no_server_is_none_is_there():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        assert (
+            await failure_of(Endpoint(f"http://127.0.0.1:{unused.getsockname()[1]}/v1", private_network=True))
+            == "upstream_unreachable"
+        )

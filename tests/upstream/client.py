@@ -85,9 +85,9 @@ class Upstream:
         self._reader.start()
 
     @classmethod
-    def start(cls, certificate: tuple[str, str] | None = None) -> Upstream:
-        """Start one on a free loopback port; `certificate` (files of certificate and key) makes it speak TLS."""
-        command = [sys.executable, "-m", "tests.upstream", "--control"]
+    def start(cls, certificate: tuple[str, str] | None = None, port: int = 0) -> Upstream:
+        """Start one on a loopback port, 0 = a free one; `certificate` (files of certificate and key): it speaks TLS."""
+        command = [sys.executable, "-m", "tests.upstream", "--control", "--port", str(port)]
         if certificate is not None:
             command += ["--certificate", *certificate]
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

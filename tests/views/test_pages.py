@@ -9,14 +9,20 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from chat.generation.health import Health
+from chat.generation.weather import Station
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State, UsageRecord
 from chat.views.modules import LANGUAGES, LIBRARIES, MODULES
 from chatsite import finders
+from tests.generation.test_health import fail
+from tests.generation.test_weather import record
+from tests.scoped_client import ScopedClient
 
 STATIC = Path(settings.BASE_DIR) / "static" / "chat"
 
@@ -199,6 +205,29 @@ def test_the_picker_is_there_only_when_there_is_a_choice(browse, model):
     assert 'data-part="models">' in page
     options = re.findall(r'<option value="(\d+)"( selected)?', page)
     assert options == [(str(other.pk), " selected"), (str(model.pk), "")]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_picker_says_how_the_models_do(owner, model):
+    other = await LanguageModel.objects.acreate(provider=model.provider, name="other", position=1)
+    health = Health(lambda: 0.0)
+    station = Station(health)
+    browser = ScopedClient(weather=station)
+    await browser.aforce_login(owner)
+
+    async def shown():
+        page = (await browser.get("/chat/")).content.decode()
+        return re.findall(r'<option value="\d+".*? data-label="(.*?)">(.*?)</option>', page)
+
+    assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini")]
+    await sync_to_async(record)(model, ttft_ms=412, latency="19.12")
+    await sync_to_async(station.observe)()
+    assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini · 0.4 s · 52 tokens/s")]
+    fail(health, provider=model.provider_id)
+    assert await shown() == [("other", "other · not answering now"), ("GPT-4o mini", "GPT-4o mini · not answering now")]
+    await other.adelete()
+    page = (await browser.get("/chat/")).content.decode()
+    assert ">GPT-4o mini · not answering now</span>" in page
 
 
 def test_the_conversations_own_model_is_chosen_while_it_may_be_used(browse, owner, model):

@@ -10,6 +10,7 @@ from chat.models import Conversation
     "address",
     [
         "/chat/",
+        "/chat/tokens/",
         "/chat/{id}/details/",
         "/chat/{id}/delete/",
         "/chat/{id}/restore/",

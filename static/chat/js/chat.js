@@ -1,4 +1,4 @@
-// The conversation on this page: what a person wants goes out, and what the portal says to that comes in.
+// The conversation on this page: what a person wants, and what the portal says to that.
 
 import { newKey } from "chat/outbox";
 import { complaint } from "chat/requests";
@@ -8,7 +8,7 @@ import { text } from "chat/strings";
 const LATE_MS = 5_000;
 const BUSY_MS = 1_000;
 const BURST = 10;
-const ORPHAN_MS = 30_000; // longer than the pauses between two attempts to connect
+const ORPHAN_MS = 30_000; // longer than a pause between two attempts to connect
 
 export class Chat {
   #page;
@@ -27,7 +27,6 @@ export class Chat {
   #stopping = new Set();
   #held = new Set();
 
-  // `parts`: elements of the page: title, welcome, frame, deleted, dock.
   constructor({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }) {
     this.#page = page;
     this.#socket = socket;
@@ -70,10 +69,10 @@ export class Chat {
     return this.#branch.conversation;
   }
 
-  // Connected, perhaps again: everything that is still wanted is asked for once more.
+  // Connected, perhaps again: what is still wanted is asked for.
   #greet = async ({ detail: hello }) => {
     if (hello.user.id !== this.#page.user) {
-      // Somebody else has logged in with this browser meanwhile: nothing of this page is theirs.
+      // Somebody else has logged in meanwhile: nothing of this page is theirs.
       location.reload();
       return;
     }
@@ -105,7 +104,7 @@ export class Chat {
     this.#place.toEnd();
     this.#held.add(command.key); // a hello meanwhile would send it without its conversation
     this.#keep(command);
-    // What was changed in the panel holds for this prompt already; saving it may make the conversation.
+    // Changed options hold for this prompt already; saving them may make the conversation.
     if (!this.#panel.isSaved) await this.#panel.flush();
     this.#held.delete(command.key);
     if (command.conversation === null && this.#conversation !== null) {
@@ -120,7 +119,7 @@ export class Chat {
     if (view.isOpen || this.#isAsked(view)) return;
     const command = { type, key: newKey(), message: view.id };
     if (type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
-    // What another tab has asked for already is the same intent: the same key makes it one request.
+    // Asked for by another tab already? The same key is one request.
     const wanted = this.#outbox.anotherOf(view.id) ?? command;
     if (view.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
     this.#keep(wanted);
@@ -164,7 +163,7 @@ export class Chat {
     this.#composer.goOn();
   }
 
-  // Where the page shows that a command is on its way; null when it doesn't.
+  // Where a command is shown to be on its way; null = nowhere.
   #viewOf(command) {
     return this.#transcript.byId(command.type === "send" ? command.key : command.message);
   }
@@ -173,7 +172,6 @@ export class Chat {
     return this.#viewOf(command) !== null || command.conversation === this.#conversation;
   }
 
-  // Whether another answer in the place of `view` is on its way.
   #isAsked(view) {
     return this.#outbox.mine().some(({ command }) => command.message === view.id);
   }
@@ -197,6 +195,7 @@ export class Chat {
         break;
       case "hb":
         this.#followings.compare(frame.heads);
+        if (frame.models) this.#composer.models = frame.models;
         break;
       default:
         this.#followings.hear(frame);
@@ -207,31 +206,28 @@ export class Chat {
     const command = this.#outbox.remove(frame.key)?.command;
     const here = command === undefined ? null : this.#viewOf(command);
     if (here === null) {
-      // Sent again for another tab or page: the answer is written, and is found there.
+      // Sent again for another tab or page: the answer is found there.
       if (this.#followings.has(frame.generation)) return;
       this.#socket.send({ type: "unfollow", generation: frame.generation });
       if (frame.conversation === this.#conversation) this.#branch.show(); // its place went, or its tab; nobody else tells
       return;
     }
-    if (this.#transcript.byGeneration(frame.generation) !== null) {
-      // Accepted before the page was loaded, or heard of from another tab: it stands here already.
-      here.pending = "";
-      if (command.type === "send") this.#transcript.removeFrom(here);
-      this.#refresh();
-      return;
-    }
     here.pending = "";
-    this.#put(frame, command, here);
-    this.#followings.begin(frame.generation);
-    this.#branch.settle();
+    if (this.#transcript.byGeneration(frame.generation) === null) {
+      this.#put(frame, command, here);
+      this.#followings.begin(frame.generation);
+      this.#branch.settle();
+    } else if (command.type === "send") {
+      this.#transcript.removeFrom(here); // the page was loaded since, or another tab told of it
+    }
     this.#refresh();
     this.#place.keep();
   }
 
-  // The prompt is accepted, and its answer takes its place: after it, or instead of the one it was asked for.
+  // The answer takes its place: after its prompt, or instead of the one it was asked for.
   #put(frame, command, here) {
     const { assistant_message: id, generation, state } = frame;
-    const answer = { id, generation, state, speaker: this.#speaker };
+    const answer = { id, generation, state, speaker: this.#composer.chosen.label };
     if (command.type === "send") {
       here.id = frame.user_message;
       here.versions = [frame.user_message];
@@ -246,7 +242,7 @@ export class Chat {
     }
   }
 
-  // A new conversation has become one of its own; without a prompt nobody lists it yet.
+  // A new conversation has got its id; without a prompt nobody lists it yet.
   #settle(conversation, prompt = "") {
     if (this.#conversation === null) {
       this.#branch.begin(conversation);
@@ -294,7 +290,7 @@ export class Chat {
   #refuse(key, { code, message, retry_after_ms: wait }) {
     if (code === "server_restarting") return; // stays in the outbox, and is sent when the portal is back
     if (code === "busy_try_again") {
-      // The portal may still store it: only the same key makes sure that it is asked once.
+      // The portal may still store it: only the same key asks just once.
       this.#late(key);
       setTimeout(() => this.#sendAgain(key), wait ?? BUSY_MS);
       return;
@@ -302,7 +298,7 @@ export class Chat {
     const entry = this.#outbox.get(key);
     if (entry === null) return;
     if (this.#outbox.isMine(entry)) this.#giveBack(entry, message);
-    // A tab that shows it is refused too and gives it back. Where there is none, a page of its conversation comes first.
+    // A tab that shows it is refused too and gives it back; without one, a page of its conversation comes first.
     else setTimeout(() => this.#inherit(key, message), this.#belongsHere(entry.command) ? ORPHAN_MS : 2 * ORPHAN_MS);
   }
 
@@ -311,7 +307,7 @@ export class Chat {
     if (entry !== null && !this.#outbox.isMine(entry)) this.#giveBack(entry, message);
   }
 
-  // Nobody's text gets lost: it goes to where it was written, or waits there as the draft.
+  // Its text goes to where it was written, or waits there as the draft.
   #giveBack(entry, message) {
     const { command } = entry;
     const isMine = this.#outbox.isMine(entry);
@@ -347,10 +343,10 @@ export class Chat {
   #ended = ({ detail: { generation } }) => {
     this.#stopping.delete(generation);
     this.#refresh();
-    this.#place.keep(); // the receipt, and what went wrong, stand below the text
+    this.#place.keep(); // the receipt stands below the text
   };
 
-  // While something runs here, the next prompt waits for it on the server; a new conversation has to be accepted first.
+  // While something runs, the next prompt waits on the server; a new conversation has to be accepted first.
   #refresh = () => {
     const waits = this.#outbox.mine().some(({ command }) => this.#viewOf(command) !== null);
     this.#composer.setRunning(this.#transcript.openAnswers.length > 0);
@@ -361,8 +357,4 @@ export class Chat {
       view.canRetry = !view.isOpen && !this.#isAsked(view);
     });
   };
-
-  get #speaker() {
-    return this.#composer.modelLabel || this.#page.model || text("answer");
-  }
 }

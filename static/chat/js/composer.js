@@ -1,6 +1,6 @@
-// Where one writes. Keeps the draft of each conversation, and says what can't be sent before it is sent.
+// Where one writes. Keeps the drafts, and says in time what can't be sent.
 //
-// Events: "send" (detail: {text, model}), "stop", "chosen" (detail: {isLocal}).
+// Events: "send" (detail: {text, model}), "stop", "changed": the text, perhaps, or the model.
 
 import { action, part, show, tell } from "chat/elements";
 import { grouped } from "chat/figures";
@@ -39,10 +39,10 @@ export class Composer extends EventTarget {
     this.#form.addEventListener("submit", this.#submit);
     this.#box.addEventListener("keydown", this.#press);
     this.#box.addEventListener("input", this.#type);
-    this.#select.addEventListener("change", this.#choose);
+    this.#select.addEventListener("change", () => this.#fit());
     this.#button("stop").addEventListener("click", this.#stop);
     addEventListener("pagehide", this.#keepDraft);
-    // A browser that brings a form back may have put a text in already; that one is newer.
+    // A text that the browser has brought back is newer.
     if (this.#box.value === "") this.#box.value = this.#drafts.get(this.#draftName) ?? "";
     this.#kept = this.#box.value;
     // Until here nothing would have taken a prompt.
@@ -52,28 +52,30 @@ export class Composer extends EventTarget {
     this.focus();
   }
 
-  get modelLabel() {
-    return this.#hasChoice ? this.#select.selectedOptions[0].label : "";
+  get chosen() {
+    return this.#select.selectedOptions[0].dataset;
   }
 
   get model() {
     return this.#hasChoice ? this.#select.value : null;
   }
 
-  // What may be used now, as {id, label}; the choice stays if it can.
+  // As {id, label, note}; the choice stays if it can.
   set models(models) {
     const shown = [...this.#select.options];
     for (const option of shown) this.#options.set(option.value, option);
-    const options = models.map(({ id, label }) => {
+    const options = models.map(({ id, label, note }) => {
       const option = this.#options.get(id) ?? new Option("", id);
-      option.textContent = label;
+      option.dataset.label = label;
+      option.textContent = note ? `${label} · ${note}` : label;
       return option;
     });
     const isNew = options.length !== shown.length || options.some((option, place) => option !== shown[place]);
-    if (isNew && options.length > 0) this.#offer(options);
+    if (options.length === 0) return;
+    this.#part("only-model").textContent = options[0].label;
+    if (isNew) this.#offer(options);
   }
 
-  // While an answer runs here the next prompt waits for it.
   setRunning(canStop) {
     this.#canStop = canStop;
     this.#button("stop").hidden = !canStop;
@@ -95,7 +97,7 @@ export class Composer extends EventTarget {
     this.#keepDraft();
   }
 
-  // A prompt to start from; it comes before what is written already, and one goes on writing at the end.
+  // A prompt to start from; it comes before what is written already.
   begin(prompt) {
     const written = this.#box.value === this.#begun ? "" : this.#box.value;
     this.#begun = `${prompt}\n\n`;
@@ -105,7 +107,7 @@ export class Composer extends EventTarget {
     this.#box.setSelectionRange(this.#box.value.length, this.#box.value.length);
   }
 
-  // What was not taken comes back, before anything written meanwhile.
+  // What was not taken, before anything written meanwhile.
   giveBack(prompt, reason) {
     this.#box.value = before(prompt, this.#box.value);
     this.#changed();
@@ -113,7 +115,7 @@ export class Composer extends EventTarget {
     this.#box.focus({ preventScroll: true });
   }
 
-  // The same for another conversation than the page's: it waits there as the draft.
+  // The same for another conversation: it waits there as the draft.
   leave(conversation, prompt) {
     const name = draftName(conversation);
     this.#drafts.set(name, before(prompt, this.#drafts.get(name) ?? ""));
@@ -156,10 +158,9 @@ export class Composer extends EventTarget {
     this.#select.value = isGone ? options[0].value : before.value;
     this.#part("models").hidden = !this.#hasChoice;
     this.#part("only-model").hidden = this.#hasChoice;
-    this.#part("only-model").textContent = options[0].label;
     if (!isGone) return;
-    this.say(text("model_gone", { model: before.label, chosen: options[0].label }));
-    this.#choose();
+    this.say(text("model_gone", { model: before.dataset.label, chosen: options[0].dataset.label }));
+    this.#fit();
   }
 
   #submit = (event) => {
@@ -192,10 +193,6 @@ export class Composer extends EventTarget {
     this.#timer ??= setTimeout(this.#keepDraft, DRAFT_MS);
   };
 
-  #choose = () => {
-    tell(this, "chosen", { isLocal: "local" in this.#select.selectedOptions[0].dataset });
-  };
-
   #stop = () => tell(this, "stop");
 
   #changed() {
@@ -203,7 +200,6 @@ export class Composer extends EventTarget {
     this.#keepDraft();
   }
 
-  // What goes with the text: its height, whether it can be sent, how much there is of it.
   #fit() {
     if (!this.#growsByItself) {
       this.#box.style.blockSize = "auto";
@@ -212,9 +208,10 @@ export class Composer extends EventTarget {
     const isIdle = this.#isBlocked || this.#box.value.trim() === "";
     this.#button("send").ariaDisabled = isIdle ? "true" : null;
     this.#measure();
+    tell(this, "changed");
   }
 
-  // → bytes, or 0 while they are far from the limit; says so when they aren't.
+  // → bytes, or 0 while they are far from the limit.
   #measure() {
     const written = this.#box.value;
     const near = this.#limit * NEAR;

@@ -8,6 +8,7 @@ import { Composer } from "chat/composer";
 import { ConnectionNotice } from "chat/connection";
 import { Followings } from "chat/followings";
 import { Keys } from "chat/keys";
+import { Meter } from "chat/meter";
 import { newKey, Outbox } from "chat/outbox";
 import { Panel } from "chat/panel";
 import { Place } from "chat/place";
@@ -47,9 +48,10 @@ const announcer = new Announcer(part("announcer"));
 const clipboard = new Clipboard(part("messages"), announcer);
 clipboard.start();
 transcript.addEventListener("copy", ({ detail: { view, button } }) => clipboard.copy(button, view.source));
-new Keys(part("keys"), document.querySelector("textarea[name=prompt]")).start();
+const box = document.querySelector("textarea[name=prompt]");
+new Keys(part("keys"), box).start();
 
-// Without a model there is nothing to write on, and nothing to listen for.
+// Without a model there is nothing to write on.
 if (part("composer") !== null) talk();
 
 // A short page is as high as the window, with the composer at its foot.
@@ -60,7 +62,8 @@ function fit() {
 
 function talk() {
   const storage = new Storage(local, page.user);
-  const socket = new Socket(socketAddress(), { wakers: [[window, "online"], [document, "visibilitychange"]] });
+  const wakers = [[window, "online"], [document, "visibilitychange"]];
+  const socket = new Socket(location.origin.replace("http", "ws") + page.socket, { wakers });
   const composer = new Composer(part("composer"), {
     drafts: storage,
     conversation: page.conversation,
@@ -69,7 +72,7 @@ function talk() {
   const outbox = new Outbox(storage, tab());
   const parts = {
     deleted: part("deleted"),
-    dock: part("dock"),
+    dock,
     frame: document.querySelector(".transcript"),
     title: part("title"),
     welcome: part("welcome"),
@@ -79,9 +82,6 @@ function talk() {
     else event.preventDefault();
   });
   composer.start();
-  composer.addEventListener("chosen", ({ detail }) => {
-    part("local-notice")?.toggleAttribute("hidden", !detail.isLocal);
-  });
   for (const starter of document.querySelectorAll("[data-action=start]")) {
     starter.addEventListener("click", () => composer.begin(starter.dataset.prompt));
   }
@@ -98,6 +98,17 @@ function talk() {
   const followings = new Followings({ socket, transcript, announcer });
   const branch = new Branch({ page, transcript, followings, requests, place });
   branch.start();
+  const meter = new Meter(part("tokens"), new Requests(), () => ({
+    text: box.value,
+    model: composer.model ?? "",
+    conversation: branch.conversation ?? "",
+    message: branch.parent ?? "",
+    running: transcript.openAnswers.length, // they count when they have ended
+  }));
+  composer.addEventListener("changed", () => {
+    part("local-notice")?.toggleAttribute("hidden", composer.chosen.local === undefined);
+    meter.ask();
+  });
   new Chat({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }).start();
   const notice = new ConnectionNotice(part("connection"), socket);
   notice.start();
@@ -106,7 +117,7 @@ function talk() {
   socket.start();
 }
 
-// The draft is kept. When the pages let one in and the socket doesn't, going back and forth would never end.
+// When the pages let one in and the socket doesn't, going back and forth would never end.
 function logIn(notice) {
   const last = Number(session.getItem("chatsite.login"));
   if (Date.now() - last < LOGIN_PAUSE_MS) {
@@ -115,12 +126,6 @@ function logIn(notice) {
   }
   session.setItem("chatsite.login", Date.now());
   location.assign(`${page.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
-}
-
-function socketAddress() {
-  const address = new URL(page.socket, location.href);
-  address.protocol = address.protocol.replace("http", "ws");
-  return address.href;
 }
 
 // The name of this tab; it stays through a reload.

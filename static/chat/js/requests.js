@@ -1,5 +1,6 @@
-// Small requests over HTTP, for what needs no socket. They never throw: what went wrong is in the status, 0 for no
-// connection. "login" is dispatched when the session has ended, or somebody has logged in anew since the page was made.
+// Small requests over HTTP. They never throw: what went wrong is in the status, 0 = no connection.
+//
+// Event: "login": the session has ended, or somebody has logged in anew.
 
 import { tell } from "chat/elements";
 import { text } from "chat/strings";
@@ -10,7 +11,7 @@ const TIMEOUT_MS = 20_000;
 export class Requests extends EventTarget {
   #root;
 
-  // Somewhere in `root` is a form with the token against forgery.
+  // Somewhere in `root` is a form with the token.
   constructor(root = document) {
     super();
     this.#root = root;
@@ -51,7 +52,7 @@ export class Requests extends EventTarget {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(address, { ...options, redirect: "manual", signal }).catch(() => null);
     if (response === null) return { status: 0, json: null };
-    // Nothing asked for here leads anywhere else, but to the page for logging in.
+    // Nothing here leads anywhere else, but to the page for logging in.
     if (response.type === "opaqueredirect" || response.status === FORBIDDEN) {
       tell(this, "login");
       return { status: FORBIDDEN, json: null };

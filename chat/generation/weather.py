@@ -1,0 +1,131 @@
+"""How the models do: what the last hour's usage records tell, and which providers do not answer now.
+
+One computation for everybody, in a reader thread every LAST_SECONDS; whoever shows it reads memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from statistics import median
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from chat.generation.health import Health, Mark
+from chat.messages import weather_in_words
+from chat.models import LanguageModel, State, UsageRecord
+
+logger = logging.getLogger(__name__)
+
+HOUR = timedelta(hours=1)
+LAST_SECONDS = 15.0
+RECORDS = 2000
+"""So many of the newest are looked at; more would hold up other threads."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """A model's last hour: medians (None = no figure), the share of failures (None = nobody asked), and the present."""
+
+    ttft_ms: int | None = None
+    tokens_per_second: float | None = None
+    error_percent: int | None = None
+    requests: int = 0
+    failing: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """In the active language; '' when there is nothing to tell."""
+        return weather_in_words(self.ttft_ms, self.tokens_per_second, self.error_percent, is_failing=self.failing)
+
+
+@dataclass
+class _Hour:
+    requests: int = 0
+    errors: int = 0
+    ttft_ms: list[int] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
+
+    def figures(self) -> Weather:
+        return Weather(
+            ttft_ms=round(median(self.ttft_ms)) if self.ttft_ms else None,
+            tokens_per_second=round(median(self.speeds), 1) if self.speeds else None,
+            error_percent=_percent(self.errors, self.requests),
+            requests=self.requests,
+        )
+
+
+class Station:
+    """Keeps the weather of all models. `of`, `mark` and `choice` may be called in any thread."""
+
+    def __init__(self, health: Health | None = None) -> None:
+        self._health = health
+        self._figures: Mapping[int, Weather] = {}
+
+    def observe(self) -> None:
+        """Read the records; takes some milliseconds of a thread."""
+        self._figures = last_hour()
+
+    async def watch(self, read: Callable[..., Awaitable[Any]]) -> None:
+        """Observe again and again, for ever. `read` runs a function in a reader thread."""
+        while True:
+            await asyncio.sleep(LAST_SECONDS)
+            try:
+                await read(self.observe)
+            except Exception:
+                logger.exception("the weather stays as it was")
+
+    def mark(self, provider: int) -> Mark | None:
+        """Since when the provider does not answer, None when nothing is wrong with it."""
+        return self._health.failing(provider) if self._health else None
+
+    def of(self, model: LanguageModel) -> Weather:
+        """How the model does."""
+        figures = self._figures.get(model.pk, Weather())
+        return figures if self.mark(model.provider_id) is None else replace(figures, failing=True)
+
+    def choice(self, model: LanguageModel) -> dict[str, Any]:
+        """The model as `hello.models` names it, in the active language."""
+        weather = self.of(model)
+        choice = model.as_choice()
+        if weather != Weather():
+            choice["weather"] = asdict(weather)
+        if note := weather.in_words:
+            choice["note"] = note
+        return choice
+
+
+def station_of(request: HttpRequest) -> Station:
+    """The one of this process (chatsite/asgi.py); under a server without a runner one that knows nothing."""
+    found: Station | None = getattr(request, "scope", {}).get("portal.weather")
+    return found or Station()
+
+
+def last_hour() -> dict[int, Weather]:
+    """The figures of every model that was asked in the last hour, by the model's id."""
+    hours: dict[int, _Hour] = {}
+    records = UsageRecord.objects.telling_of_models_since(timezone.now() - HOUR)
+    facts = records.values_list("model_id", "state", "ttft_ms", "inter_token_latency_ms")
+    for model, state, ttft_ms, latency_ms in facts[:RECORDS]:
+        hour = hours.setdefault(model, _Hour())
+        hour.requests += 1
+        hour.errors += state == State.FAILED
+        if ttft_ms is not None:
+            hour.ttft_ms.append(ttft_ms)
+        if latency_ms:
+            hour.speeds.append(1000 / float(latency_ms))
+    return {model: hour.figures() for model, hour in hours.items()}
+
+
+def _percent(errors: int, requests: int) -> int | None:
+    """Of a few failures at least 1, of a few successes at most 99: only none is nothing."""
+    if not requests:
+        return None
+    if 0 < errors < requests:
+        return min(99, max(1, round(100 * errors / requests)))
+    return 100 if errors else 0

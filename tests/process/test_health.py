@@ -1,0 +1,123 @@
+"""A provider that is down: marked for everybody, tried again by itself, and in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import pytest
+
+from tests.portal import Portal, Socket, free_port
+from tests.upstream import Upstream
+from tests.upstream.script import Gate, answer, error
+
+PROBE_SECONDS = 45
+PAGES = 15
+
+
+def add_provider(portal: Portal, name: str, port: int, model: str) -> None:
+    """One more like the provider that is there, at another port."""
+    columns = [row["name"] for row in portal.rows("pragma table_info(chat_provider)") if row["name"] != "id"]
+    values = {"name": f"'{name}'", "base_url": f"'http://127.0.0.1:{port}/v1'", "max_retries": "0"}
+    portal.execute(
+        f"insert into chat_provider ({', '.join(columns)})"
+        f" select {', '.join(values.get(column, column) for column in columns)} from chat_provider limit 1"
+    )
+    columns = [row["name"] for row in portal.rows("pragma table_info(chat_languagemodel)") if row["name"] != "id"]
+    values = {
+        "name": f"'{model}'",
+        "position": "900",
+        "provider_id": f"(select id from chat_provider where name = '{name}')",
+    }
+    portal.execute(
+        f"insert into chat_languagemodel ({', '.join(columns)})"
+        f" select {', '.join(values.get(column, column) for column in columns)} from chat_languagemodel limit 1"
+    )
+
+
+def models_of(socket: Socket) -> dict[str, dict[str, Any]]:
+    return {model["label"]: model for model in socket.hello["models"]}
+
+
+async def page_seconds(portal: Portal) -> float:
+    """How long the page of a new conversation takes, median."""
+    browser = await asyncio.to_thread(portal.admin)
+    times = []
+    for _ in range(PAGES):
+        began = time.perf_counter()
+        page = await asyncio.to_thread(browser.get, "/chat/")
+        times.append(time.perf_counter() - began)
+        assert page.status_code == 200
+    return median(times)
+
+
+@pytest.mark.slow
+async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is_back(
+    new_portal: Callable[..., Portal], upstream: Upstream
+) -> None:
+    portal = new_portal()
+    port = free_port()
+    add_provider(portal, "shaky", port, "shaky")
+    socket = await portal.connect()
+    assert all("weather" not in model for model in models_of(socket).values())
+    shaky = models_of(socket)["shaky"]["id"]
+    before = await page_seconds(portal)
+
+    # Two failures are bad luck, three are a mark; who asks all the same gets an answer, or its reason.
+    upstream.play("fake", answer("a ", Gate("end"), "b"), answer("and on"))
+    running = await socket.prompt("meanwhile")
+    for number in range(4):
+        finished = await socket.ask(f"hi {number}", model=shaky)
+        assert (finished["state"], finished["code"]) == ("failed", "upstream_unreachable")
+        other = await portal.connect()
+        marked = {label for label, model in models_of(other).items() if model.get("weather", {}).get("failing")}
+        assert marked == ({"shaky"} if number >= 2 else set())
+        if marked:
+            assert models_of(other)["shaky"]["note"] == "not answering now"
+        await other.close()
+    upstream.open("end")
+    assert (await socket.next("finished", generation=running["generation"]))["state"] == "completed"
+
+    # A tab that was open before hears of it with its next heartbeat.
+    await socket.command("hb")
+    told = await socket.next("hb")
+    assert [model["label"] for model in told["models"] if model.get("note") == "not answering now"] == ["shaky"]
+    await socket.command("hb")
+    assert "models" not in await socket.next("hb")
+
+    # Pages are as fast as before, and the other provider's answers come as they did.
+    assert await page_seconds(portal) < 2 * before + 0.05
+    began = time.perf_counter()
+    assert (await socket.ask("and now?"))["state"] == "completed"
+    assert time.perf_counter() - began < 2
+    page = (await asyncio.to_thread(portal.admin().get, "/chat/")).text
+    assert page.count("not answering now") == 1
+    listed = (await asyncio.to_thread(portal.admin().get, "/admin/chat/provider/")).text
+    assert listed.count("not answering since ") == 1
+
+    # It comes back, and nobody has to ask it anything.
+    with Upstream.start(port=port) as back:
+        back.play("GET /v1/models", error(404))
+        back.wait_for(lambda: any(one.method == "GET" for one in back.requests), PROBE_SECONDS)
+        told = await socket.next("hb", PROBE_SECONDS)
+        while "models" not in told:
+            told = await socket.next("hb", PROBE_SECONDS)
+        assert not any(model.get("weather", {}).get("failing") for model in told["models"])
+        assert all(one.method == "GET" for one in back.requests)
+
+
+async def test_an_answer_takes_the_mark_away_at_once(new_portal: Callable[..., Portal], upstream: Upstream) -> None:
+    portal = new_portal()
+    portal.execute("update chat_provider set max_retries = 0")
+    upstream.play("fake", error(503), error(503), error(503), answer("back again"))
+    socket = await portal.connect()
+    for number in range(3):
+        assert (await socket.ask(f"hi {number}"))["code"] == "upstream_overloaded"
+    marked = await portal.connect()
+    assert {model["note"] for model in marked.hello["models"]} == {"not answering now"}  # all that it offers
+    assert (await socket.ask("please"))["state"] == "completed"
+    fresh = await portal.connect()
+    assert not any(model.get("weather", {}).get("failing") for model in fresh.hello["models"])
