@@ -15,12 +15,14 @@ from django.conf import settings
 
 from chat import protocol
 from chat.generation import store
+from chat.generation.meter import Measure
 from chat.generation.weather import Weather
 from chat.messages import SENTENCES
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.providers import PROVIDER_CODES
 from chat.providers.errors import PERMANENT
 from chat.views.strings import page_strings
+from chat.views.tokens import shown
 from chatsite.environment import SECRETS
 from chatsite.settings import read_version
 from tests import upstream_tables
@@ -200,6 +202,10 @@ def test_the_weather_has_the_fields_of_the_code():
     assert ["null" in row["type"] for row in rows] == ["None" in str(one.type) for one in expected]
     (shown,) = example(FRAMES["hello"])["models"]
     assert Weather(**shown["weather"]).in_words == shown["note"]
+
+
+def test_a_count_has_the_fields_of_the_code():
+    assert [row["field"] for row in table(PARTS["Counting a prompt"])] == list(shown(Measure(1, 0, None)))
 
 
 def test_the_codes_are_those_of_the_code():

@@ -23,11 +23,14 @@ Column = Callable[[Any], str]
 
 
 class WeatherOfModels(admin.ModelAdmin):
-    """The columns of a list of models."""
+    """The columns of a list of models, before those that hardly ever change."""
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         station = station_of(request)
-        return [*super().get_list_display(request), *figures(station), now(station, lambda model: model.provider_id)]
+        columns = list(super().get_list_display(request))
+        place = columns.index("provider") + 1
+        columns[place:place] = [now(station, lambda model: model.provider_id), *figures(station)]
+        return columns
 
 
 class WeatherOfProviders(admin.ModelAdmin):

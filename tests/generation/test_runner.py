@@ -132,9 +132,10 @@ async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runne
 
 
 @pytest.fixture
-def disk():
+def disk(transactional_db):
     """How many pages the database may have, also on a connection that is opened later; 0 = as many as it likes."""
     room = {"pages": 0}
+    connection.cursor().execute("vacuum")  # what earlier tests deleted would be room on the full disk
 
     def limit(connection, **_):
         connection.cursor().execute(f"pragma max_page_count = {room['pages'] or 1_000_000}")
@@ -149,7 +150,7 @@ def disk():
 
 
 async def test_a_full_disk_refuses_prompts_and_loses_nothing_of_an_answer(
-    runner, db_with_owner, disk, upstream: Upstream, caplog
+    disk, runner, db_with_owner, upstream: Upstream, caplog
 ):
     owner, long = db_with_owner.pk, "long " * 40_000
     upstream.play("fake", answer("short ", Gate("full"), *["long " * 4_000] * 10))

@@ -361,4 +361,4 @@ async def test_a_server_that_does_not_end_after_the_end_mark_loses_its_connectio
     await adapter.aclose()
     first = upstream.requests[0]
     assert len(upstream.connections) == 2
-    assert first.closed_how == "fin"
+    assert first.closed_how in ("fin", "rst")  # a reset where it still talked

@@ -162,7 +162,9 @@ class Command(BaseCommand):
             if not await model.ready(READY_SECONDS):
                 raise CommandError("The built-in model did not start.")
             # Otherwise it would read each prompt only once, and what comes second would look faster.
-            endpoint = Endpoint(model.base_url, api_key=model.api_key, extra_body={"cache_prompt": False})
+            endpoint = Endpoint(
+                model.base_url, api_key=model.api_key, extra_body={"cache_prompt": False}, private_network=True
+            )
             subject = Subject(MODEL_NAME, {name: replace(endpoint, dialect=name) for name in (CHAT, COMPLETION)})
             return subject, await self._measure(subject, prompts, runs)
         finally:
