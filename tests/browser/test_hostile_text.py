@@ -242,7 +242,8 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
     for name in ("first_name", "username"):
         assert answers(page).locator("[data-part=reason]").all_text_contents() == reasons
         assert answers(page).locator("[data-part=speaker]").all_text_contents() == packs
-        assert page.locator("select[name=model] option").all_text_contents()[1 : 1 + len(packs)] == packs
+        names = page.locator("select[name=model] option").all_text_contents()[1 : 1 + len(packs)]
+        assert [name.removesuffix(" · 100 % failed") for name in names] == packs
         write(portal, f"update auth_user set first_name = '', {name} = ?", everything)
         page.reload()
         assert page.locator(".menu__name").text_content() == everything
