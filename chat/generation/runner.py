@@ -261,10 +261,10 @@ class Runner:
         """The task of one generation: write the answer, store its end, tell its followers, make room."""
         try:
             end = await run.write_answer()
-            self.health.heard(run.admitted.provider, end)
             if end.state == State.COMPLETED and end.timing.duration_ms:
                 self._queue.took(end.timing.duration_ms / 1000)
             await self._finish(run.log, end)
+            self.health.heard(run.admitted.provider, end)
         finally:
             self._runs.pop(run.log.generation, None)
             self._queue.done(run.admitted.generation)
