@@ -107,7 +107,8 @@ def rendered(message: Locator) -> str:
     """An answer's HTML, without the colours of code, which come when they come."""
     html: str = content(message).evaluate(
         "element => { const copy = element.cloneNode(true);"
-        " copy.querySelectorAll('code').forEach((code) => { code.textContent = code.textContent; });"
+        " copy.querySelectorAll('code').forEach((code) => {"
+        " delete code.dataset.coloured; code.textContent = code.textContent; });"
         " return copy.innerHTML; }"
     )
     return html

@@ -265,7 +265,6 @@ def test_the_built_in_model_answers_all_three():
         assert 0 < row["first_words_ms"] < row["whole_stream_ms"]
         assert row["deltas"] > 1
         assert row["same_text"]
-    assert rows[0]["saved_percent"] > 50
     assert max(row["completion_tokens"] for row in rows) <= 60
 
 

@@ -64,7 +64,6 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
     socket = await portal.connect()
     assert all("weather" not in model for model in models_of(socket).values())
     shaky = models_of(socket)["shaky"]["id"]
-    before = await page_seconds(portal)
 
     # Two failures are bad luck, three are a mark; who asks all the same gets an answer, or its reason.
     upstream.play("fake", answer("a ", Gate("end"), "b"), answer("and on"))
@@ -88,11 +87,8 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
     await socket.command("hb")
     assert "models" not in await socket.next("hb")
 
-    # Pages are as fast as before, and the other provider's answers come as they did.
-    assert await page_seconds(portal) < 2 * before + 0.05
-    began = time.perf_counter()
+    # The other provider's answers come as they did. How fast pages are is measured: `./run.py bench outage`.
     assert (await socket.ask("and now?"))["state"] == "completed"
-    assert time.perf_counter() - began < 2
     page = (await asyncio.to_thread(portal.admin().get, "/chat/")).text
     assert page.count("not answering now") == 1
     listed = (await asyncio.to_thread(portal.admin().get, "/admin/chat/provider/")).text

@@ -167,7 +167,7 @@ def test_a_line_without_secrets_costs_little():
     for number in range(2 * REMEMBERED):
         known.learn(f"{uuid.UUID(int=number * 104729)}")
     line = "generation 0b5c9a50-9cd4-4c87-9f0c-2f7c2f9f7a11: upstream_overloaded, again in 0.52 s"
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(200):
         assert known.hide(line) == line
-    assert (time.perf_counter() - began) / 200 < 0.001
+    assert (time.process_time() - began) / 200 < 0.01  # seconds of this process alone; a search per secret takes 0.1
