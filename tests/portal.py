@@ -156,6 +156,17 @@ class Portal:
             connection.execute(sql, values)
         connection.close()
 
+    def add_provider(self, name: str, base_url: str, **fields: Any) -> None:
+        """One more provider like the first, with one model like the first that is called as it is."""
+        self._copy("chat_provider", name=name, base_url=base_url, **fields)
+        made = self.rows("select id from chat_provider where name = ?", name)[0]["id"]
+        self._copy("chat_languagemodel", name=name, position=900, provider_id=made)
+
+    def _copy(self, table: str, **changed: Any) -> None:
+        first = self.rows(f"select * from {table} order by id limit 1")[0]
+        row = {column: value for column, value in first.items() if column != "id"} | changed
+        self.execute(f"insert into {table} ({', '.join(row)}) values ({', '.join('?' * len(row))})", *row.values())
+
     def generation(self, generation: str) -> dict[str, Any]:
         """A generation with its answer and its usage record, as stored."""
         rows = self.rows(

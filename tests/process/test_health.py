@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import pytest
@@ -15,43 +13,10 @@ from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer, error
 
 PROBE_SECONDS = 45
-PAGES = 15
-
-
-def add_provider(portal: Portal, name: str, port: int, model: str) -> None:
-    """One more like the provider that is there, at another port."""
-    columns = [row["name"] for row in portal.rows("pragma table_info(chat_provider)") if row["name"] != "id"]
-    values = {"name": f"'{name}'", "base_url": f"'http://127.0.0.1:{port}/v1'", "max_retries": "0"}
-    portal.execute(
-        f"insert into chat_provider ({', '.join(columns)})"
-        f" select {', '.join(values.get(column, column) for column in columns)} from chat_provider limit 1"
-    )
-    columns = [row["name"] for row in portal.rows("pragma table_info(chat_languagemodel)") if row["name"] != "id"]
-    values = {
-        "name": f"'{model}'",
-        "position": "900",
-        "provider_id": f"(select id from chat_provider where name = '{name}')",
-    }
-    portal.execute(
-        f"insert into chat_languagemodel ({', '.join(columns)})"
-        f" select {', '.join(values.get(column, column) for column in columns)} from chat_languagemodel limit 1"
-    )
 
 
 def models_of(socket: Socket) -> dict[str, dict[str, Any]]:
     return {model["label"]: model for model in socket.hello["models"]}
-
-
-async def page_seconds(portal: Portal) -> float:
-    """How long the page of a new conversation takes, median."""
-    browser = await asyncio.to_thread(portal.admin)
-    times = []
-    for _ in range(PAGES):
-        began = time.perf_counter()
-        page = await asyncio.to_thread(browser.get, "/chat/")
-        times.append(time.perf_counter() - began)
-        assert page.status_code == 200
-    return median(times)
 
 
 @pytest.mark.slow
@@ -60,7 +25,7 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
 ) -> None:
     portal = new_portal()
     port = free_port()
-    add_provider(portal, "shaky", port, "shaky")
+    portal.add_provider("shaky", f"http://127.0.0.1:{port}/v1", max_retries=0)
     socket = await portal.connect()
     assert all("weather" not in model for model in models_of(socket).values())
     shaky = models_of(socket)["shaky"]["id"]
