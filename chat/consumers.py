@@ -346,4 +346,4 @@ async def _always() -> None:
 
 def _choices(user_id: int, weather: Station, language: str) -> list[dict[str, Any]]:
     with translation.override(language):
-        return [weather.choice(model) for model in LanguageModel.objects.usable_by(user_id)]
+        return weather.choices(list(LanguageModel.objects.usable_by(user_id)))

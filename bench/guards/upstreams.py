@@ -47,7 +47,7 @@ UPSTREAMS = [
     ),
     Guard(
         "a model of a group is offered to its people",
-        "chat/models/provider.py",
+        "chat/models/language_model.py",
         "~Exists(groups) | Exists(groups.filter(group__user=user_id))",
         "~Exists(groups) | Exists(groups)",
         ("tests/admin/test_connect.py::test_a_model_of_a_group_is_offered_to_its_people_only",),

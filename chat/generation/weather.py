@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from statistics import median
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from chat.generation.health import Health, Mark
 from chat.messages import weather_in_words
-from chat.models import LanguageModel, State, UsageRecord
+from chat.models import LanguageModel, State, UsageRecord, told_apart
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Hour:
 
 
 class Station:
-    """Keeps the weather of all models. `of`, `mark` and `choice` may be called in any thread."""
+    """Keeps the weather of all models. `of`, `mark` and `choices` may be called in any thread."""
 
     def __init__(self, health: Health | None = None) -> None:
         self._health = health
@@ -89,15 +89,17 @@ class Station:
         figures = self._figures.get(model.pk, Weather())
         return figures if self.mark(model.provider_id) is None else replace(figures, failing=True)
 
-    def choice(self, model: LanguageModel) -> dict[str, Any]:
-        """The model as `hello.models` names it, in the active language."""
-        weather = self.of(model)
-        choice = model.as_choice()
-        if weather != Weather():
-            choice["weather"] = asdict(weather)
-        if note := weather.in_words:
-            choice["note"] = note
-        return choice
+    def choices(self, models: Sequence[LanguageModel]) -> list[dict[str, Any]]:
+        """The models as `hello.models` names them, in the active language."""
+        choices: list[dict[str, Any]] = []
+        for model, label in zip(models, told_apart(models), strict=True):
+            weather = self.of(model)
+            choices.append({"id": str(model.pk), "label": label, "provider": model.provider.name})
+            if weather != Weather():
+                choices[-1]["weather"] = asdict(weather)
+            if note := weather.in_words:
+                choices[-1]["note"] = note
+        return choices
 
 
 def station_of(request: HttpRequest) -> Station:

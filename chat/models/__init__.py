@@ -2,7 +2,8 @@
 
 from chat.models.conversation import Conversation, Message, Tree
 from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State
-from chat.models.provider import CredentialsUnreadable, LanguageModel, Provider
+from chat.models.language_model import LanguageModel, told_apart
+from chat.models.provider import CredentialsUnreadable, Provider
 from chat.models.self_check import SelfCheck
 from chat.models.usage import UsageRecord
 
@@ -20,4 +21,5 @@ __all__ = [
     "State",
     "Tree",
     "UsageRecord",
+    "told_apart",
 ]

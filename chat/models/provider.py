@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -13,14 +13,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Exists, OuterRef, TextChoices  # `models` is also the name of a relation here
+from django.db.models import TextChoices  # `models` is also the name of a relation here
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.options import OPTIONS
 from chat.providers import KINDS, BadAddress, clean_base_url, clean_url, may_be_reached, origin_of, redaction
 from chat.providers.base import Endpoint, TimeLimits
-from chat.tokens import ENCODINGS
 
 ADDRESS_FAULTS = {
     "form": _("The address must begin with http:// or https:// and name a host."),
@@ -291,72 +289,3 @@ def _is_ip(host: str) -> bool:
 
 def _keyring() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.PORTAL_KEYRING])
-
-
-class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
-    """Who may use what."""
-
-    def usable(self) -> LanguageModelQuerySet:
-        """The models that may be chosen by somebody, the portal's default first."""
-        return self.filter(enabled=True, provider__enabled=True).select_related("provider").order_by("position", "id")
-
-    def usable_by(self, user_id: int) -> LanguageModelQuerySet:
-        """Those that this user may choose: offered to everybody, or to a group of theirs."""
-        groups = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"))
-        return self.usable().filter(~Exists(groups) | Exists(groups.filter(group__user=user_id)))
-
-
-class LanguageModel(models.Model):
-    """A model as an upstream offers it."""
-
-    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="models", verbose_name=_("provider"))
-    name = models.CharField(_("name"), max_length=200, help_text=_("As the provider calls it."))
-    label = models.CharField(_("label"), max_length=200, blank=True, help_text=_("As people see it."))
-    context_window = models.PositiveIntegerField(
-        _("context window"), null=True, blank=True, help_text=_("In tokens. Empty = unknown: nothing is left out.")
-    )
-    encoding = models.CharField(
-        _("encoding"),
-        max_length=40,
-        blank=True,
-        help_text=_("Name of a tiktoken encoding. Empty = chosen by the model’s name."),
-    )
-    system_prompt = models.TextField(_("system prompt"), blank=True)
-    default_options = models.JSONField(_("default options"), default=dict, blank=True)
-    groups = models.ManyToManyField(
-        "auth.Group",
-        blank=True,
-        related_name="+",
-        verbose_name=_("only for groups"),
-        help_text=_("Without any, everybody may use it."),
-    )
-    position = models.PositiveIntegerField(
-        _("position"), default=100, help_text=_("The lowest one is the default for new conversations.")
-    )
-    enabled = models.BooleanField(_("enabled"), default=True)
-
-    objects = LanguageModelQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("model")
-        verbose_name_plural = _("models")
-        constraints = [models.UniqueConstraint(fields=["provider", "name"], name="model_once_per_provider")]
-
-    def __str__(self) -> str:
-        return self.label or self.name
-
-    def clean(self) -> None:
-        """Refuse what would make every answer fail, or count with another table than the one that is meant."""
-        if not isinstance(self.default_options, dict):
-            raise ValidationError({"default_options": _("A JSON object is needed, for example {}.")})
-        for name, value in self.default_options.items():
-            if name in OPTIONS and value is not None and not OPTIONS[name](value):
-                reason = _("The value of %(name)s can’t be used.") % {"name": name}
-                raise ValidationError({"default_options": reason})
-        if self.encoding and self.encoding not in ENCODINGS:
-            known = _("Use one of these, or leave it empty: %(names)s.") % {"names": ", ".join(ENCODINGS)}
-            raise ValidationError({"encoding": known})
-
-    def as_choice(self) -> dict[str, Any]:
-        """The model as `hello.models` names it."""
-        return {"id": str(self.pk), "label": str(self), "provider": self.provider.name}

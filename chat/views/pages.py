@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from chat.generation.weather import station_of
-from chat.models import Conversation, LanguageModel
+from chat.models import Conversation, LanguageModel, told_apart
 from chat.protocol import TEXT_BYTES
 from chat.views.conversations import create, page_of
 from chat.views.modules import import_map
@@ -23,9 +23,10 @@ from chat.views.transcript import ShownBranch, moulds, shown_branch
 
 
 class Choice(NamedTuple):
-    """A model of the picker, and what is to be said of how it does."""
+    """A model of the picker, what it is called there, and what is to be said of how it does."""
 
     model: LanguageModel
+    label: str
     note: str
 
 
@@ -72,7 +73,10 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "more": listed.more,
         "shown_messages": branch.messages,
         "moulds": moulds(),
-        "models": [Choice(model, station.of(model).in_words) for model in models],
+        "models": [
+            Choice(model, label, station.of(model).in_words)
+            for model, label in zip(models, told_apart(models), strict=True)
+        ],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),
         "import_map": import_map(),

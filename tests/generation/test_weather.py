@@ -101,7 +101,7 @@ def test_the_station_shows_what_it_saw_last_without_a_query(model, django_assert
     UsageRecord.objects.all().delete()
     with django_assert_num_queries(0):
         assert station.of(model).requests == 1
-        assert station.choice(model) == {
+        assert station.choices([model])[0] == {
             "id": str(model.pk),
             "label": "gpt-4o-mini",
             "provider": "upstream",
@@ -115,7 +115,8 @@ def test_the_station_shows_what_it_saw_last_without_a_query(model, django_assert
 def test_of_a_model_that_nobody_asked_nothing_is_told(model):
     station = Station()
     station.observe()
-    assert station.choice(model) == model.as_choice()
+    plain = {"id": str(model.pk), "label": "gpt-4o-mini", "provider": "upstream"}
+    assert station.choices([model]) == [plain]
 
 
 def test_every_model_of_a_provider_that_does_not_answer_is_marked(model):
@@ -126,10 +127,10 @@ def test_every_model_of_a_provider_that_does_not_answer_is_marked(model):
     station = Station(health)
     station.observe()
     fail(health, provider=model.provider_id)
-    choice = station.choice(model)
+    choice, unharmed = station.choices([model, healthy])
     assert choice["weather"]["failing"] is True and choice["weather"]["ttft_ms"] == 400
     assert choice["note"] == "not answering now"
-    assert station.choice(healthy) == healthy.as_choice()
+    assert unharmed == {"id": str(healthy.pk), "label": "healthy", "provider": "other"}
     assert station.mark(model.provider_id) is not None and station.mark(other.pk) is None
 
 
