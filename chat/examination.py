@@ -18,7 +18,8 @@ from django.utils import timezone
 from chat import tokens
 from chat.generation.inputs import Asked, count_usage
 from chat.generation.store import NOTHING_SENT, Usage
-from chat.models import LanguageModel, Provider, State, UsageRecord
+from chat.models import LanguageModel, Price, Provider, State, UsageRecord, priced
+from chat.pricing import Rate, cost
 from chat.providers.doctor import Exchange, Finding, settings_of
 from chat.providers.doctor import examine as examinations_of
 from chat.timing import speeds
@@ -117,6 +118,12 @@ def use(provider: Provider) -> dict[str, Any]:
     return suggested
 
 
+def rate_of(provider: Provider, model: str) -> Rate | None:
+    """What the provider's model of this name costs now; None = no price is set."""
+    row = _row_of(provider, model)
+    return Price.objects.rate(row.pk) if row else None
+
+
 def _row_of(provider: Provider, model: str) -> LanguageModel | None:
     return provider.models.filter(name=model).first()
 
@@ -138,6 +145,7 @@ def _record(
     """A closed usage record for each question that reached the model."""
     present = Provider.objects.filter(pk=provider.pk).first()
     row = _row_of(provider, model) if present else None
+    rate = rate_of(provider, model)
     UsageRecord.objects.bulk_create(
         UsageRecord(
             user=user,
@@ -149,14 +157,14 @@ def _record(
             source=UsageRecord.Origin.PROBE,
             created_at=asked_at,
             closed_at=timezone.now(),
-            **_facts(exchange, row.encoding if row else ""),
+            **_facts(exchange, row.encoding if row else "", rate),
         )
         for asked_at, exchange in asked
         if exchange.reached_the_model
     )
 
 
-def _facts(exchange: Exchange, chosen_encoding: str) -> dict[str, Any]:
+def _facts(exchange: Exchange, chosen_encoding: str, rate: Rate | None) -> dict[str, Any]:
     usage, timing = _usage(exchange, chosen_encoding), exchange.watch.timing()
     rates = speeds(timing.writing_ms, timing.deltas, usage.completion_tokens, len(exchange.text))
     return {
@@ -169,6 +177,8 @@ def _facts(exchange: Exchange, chosen_encoding: str) -> dict[str, Any]:
         "usage_source": usage.source,
         "counted_with": usage.counted_with,
         "is_estimated": usage.is_estimated,
+        **priced(rate),
+        "cost": cost(rate, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens),
         "ttft_ms": timing.ttft_ms,
         "duration_ms": timing.duration_ms,
         "writing_ms": timing.writing_ms,

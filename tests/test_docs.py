@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 from dataclasses import MISSING, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from chat.generation.meter import Measure
 from chat.generation.weather import Weather
 from chat.messages import SENTENCES
 from chat.models import FINAL_STATES, OPEN_STATES, State
+from chat.pricing import Rate
 from chat.providers import PROVIDER_CODES
 from chat.providers.errors import PERMANENT
 from chat.views.strings import page_strings
@@ -184,7 +186,7 @@ def test_the_options_are_those_that_are_read():
 
 def test_usage_and_timing_have_the_fields_of_a_stored_end():
     everything = store.Usage(1, 2, 3, 4, 5, source="counted", is_estimated=True)
-    end = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=everything)
+    end = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=everything, rate=Rate(Decimal(1), Decimal(2)))
     least = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=store.Usage())
     for name in ("usage", "timing"):
         rows = table(NESTED[f"finished.{name}"])

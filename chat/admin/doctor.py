@@ -23,6 +23,7 @@ from django.views.decorators.http import require_POST
 
 from chat import examination
 from chat.findings import Card, card_of, line_of
+from chat.messages import money_in_words
 from chat.models import CredentialsUnreadable, Provider
 from chat.providers.doctor import CHECKS, Finding, estimate
 
@@ -60,6 +61,8 @@ class ExaminedAdmin(admin.ModelAdmin):
             "original": provider,
             "title": _("Examine %s") % provider.name,
             "cost": estimate(),
+            "prices": [(name, _at_most(provider, name)) for name in names],
+            "at_most": _at_most(provider, model),
             "names": names,
             "model": model,
             "checks": len(CHECKS),
@@ -89,6 +92,12 @@ class ExaminedAdmin(admin.ModelAdmin):
         if not self.has_change_permission(request, provider):
             raise PermissionDenied
         return provider
+
+
+def _at_most(provider: Provider, model: str) -> str:
+    """What an examination of this model costs at most, '' where no price is set."""
+    rate = examination.rate_of(provider, model)
+    return money_in_words(estimate(rate).money, rate.currency) if rate else ""
 
 
 def card(provider: Provider) -> Card | None:

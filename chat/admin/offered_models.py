@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django import forms
@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from chat.messages import sentence
+from chat.messages import money_in_words, sentence
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import ListedModel, ProviderError, list_models
 
@@ -42,6 +42,14 @@ class Choice:
 
     model: ListedModel
     is_offered: bool
+
+    @property
+    def price(self) -> str:
+        """“$0.15 · $0.60”, a million tokens in and out."""
+        rate = self.model.rate
+        if rate is None:
+            return "–"
+        return f"{money_in_words(rate.prompt, rate.currency)} · {money_in_words(rate.completion, rate.currency)}"
 
 
 def choose_models(request: HttpRequest, site: admin.AdminSite, provider_id: str) -> HttpResponse:
@@ -75,7 +83,7 @@ def choose_models(request: HttpRequest, site: admin.AdminSite, provider_id: str)
         "form": form,
         "can_chat": [choice for choice in choices if choice.model.can_chat],
         "others": [choice for choice in choices if not choice.model.can_chat],
-        "has_prices": any(model.prompt_price is not None for model in listed),
+        "has_prices": any(model.rate is not None for model in listed),
     }
     return TemplateResponse(request, "admin/chat/provider/models.html", context)
 
@@ -87,9 +95,12 @@ def _store(provider: Provider, listed: list[ListedModel], offered: set[str], gro
     position = LanguageModel.objects.aggregate(last=Max("position"))["last"] or 0
     for model in listed:
         if model.name in known:
-            provider.models.filter(pk=known[model.name].pk).update(enabled=model.name in offered)
+            row = known[model.name]
+            provider.models.filter(pk=row.pk).update(enabled=model.name in offered)
         elif model.name in offered:
             position = max(position + 1, 100)
-            made = provider.models.create(name=model.name, context_window=model.context_window, position=position)
-            made.groups.set(groups)
+            row = provider.models.create(name=model.name, context_window=model.context_window, position=position)
+            row.groups.set(groups)
+        if model.name in offered and model.rate is not None and not row.prices.exists():
+            row.prices.create(**asdict(model.rate))
     return provider.models.filter(enabled=True).count()

@@ -20,7 +20,7 @@ from chat.admin.doctor import ExaminedAdmin
 from chat.admin.offered_models import choose_models
 from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
-from chat.models import CredentialsUnreadable, LanguageModel, Provider
+from chat.models import CredentialsUnreadable, LanguageModel, Price, Provider
 from chat.providers import KINDS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
@@ -150,6 +150,7 @@ class LanguageModelInline(WeatherOfInline):
 
     model = LanguageModel
     extra = 0
+    show_change_link = True  # to its prices
     fields = [
         ("name", "label"),
         ("context_window", "encoding"),
@@ -274,10 +275,19 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
         super().save_model(request, obj, form, change)
 
 
+class PriceInline(admin.TabularInline):
+    """The model's price list, the price of today first."""
+
+    model = Price
+    extra = 0
+    ordering = ["-valid_from"]
+
+
 @admin.register(LanguageModel)
 class LanguageModelAdmin(WeatherOfModels):
     """All models of all providers, in the order in which they are offered."""
 
+    inlines = [PriceInline]
     list_display = ["__str__", "name", "provider", "context_window", "encoding", "position", "enabled"]
     list_filter = ["enabled", "provider"]
     list_select_related = ["provider"]

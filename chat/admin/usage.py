@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin
 from chat.admin.usage_totals import UsageTotals, totals_of
+from chat.messages import money_in_words
 from chat.models import Generation, UsageRecord
 from chat.timing import speeds
 
@@ -32,6 +33,15 @@ class UsageList(ChangeList):
     @cached_property
     def totals(self) -> UsageTotals:
         return totals_of(self.queryset)
+
+    @property
+    def cost(self) -> tuple[str, str]:
+        """What the records cost, in each currency, and of how many of them nobody knows it."""
+        totals = self.totals
+        sums = " + ".join(money_in_words(amount, currency) for currency, amount in totals.costs.items())
+        unknown = totals.unpriced_requests
+        without = ngettext("without %s request", "without %s requests", unknown) % _shown(unknown)
+        return sums or "–", without if sums and unknown else ""
 
     def figures(self) -> list[tuple[str, str, str, str, str]]:
         """The totals to be read: name, label, value, unit, note; what is unknown has no unit."""
@@ -46,9 +56,13 @@ class UsageList(ChangeList):
             ("counted", gettext("Counted by us"), totals.counted_percent, "%", note),
             ("median_ttft_ms", gettext("First token, median"), totals.median_ttft_ms, "ms", ""),
         ]
+        cost, without = self.cost
         return [
-            (name, label, _shown(value), "" if value is None else unit, note)
-            for name, label, value, unit, note in figures
+            *(
+                (name, label, _shown(value), "" if value is None else unit, note)
+                for name, label, value, unit, note in figures
+            ),
+            ("cost", gettext("Cost"), cost, "", without),
         ]
 
 
@@ -63,6 +77,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
         "state",
         "tokens_in",
         "tokens_out",
+        "money",
         "usage_source",
         "first_token",
         "duration",
@@ -114,6 +129,10 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     @admin.display(description=_("tokens out"), ordering="completion_tokens")
     def tokens_out(self, usage: UsageRecord) -> str:
         return _shown(usage.completion_tokens)
+
+    @admin.display(description=_("cost"), ordering="cost")
+    def money(self, usage: UsageRecord) -> str:
+        return money_in_words(usage.cost, usage.currency) or "–"
 
     @admin.display(description=_("first token"), ordering="ttft_ms")
     def first_token(self, usage: UsageRecord) -> str:

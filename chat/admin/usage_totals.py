@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -21,6 +22,10 @@ class UsageTotals:
     counted_tokens: int
     counted_requests: int
     median_ttft_ms: Decimal | None
+    costs: Mapping[str, Decimal]
+    """The sum in each currency."""
+    unpriced_requests: int
+    """Those that cost something nobody knows: no price was set, or the tokens are unknown."""
 
     @property
     def counted_percent(self) -> Decimal | None:
@@ -32,7 +37,7 @@ class UsageTotals:
 
 
 def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
-    """The totals of exactly these records, in two queries."""
+    """The totals of exactly these records, in three queries."""
     counted = Q(usage_source=UsageRecord.Source.COUNTED)
     sums = records.aggregate(
         counted_tokens=Sum("total_tokens", filter=counted, default=0),  # before that name is taken by a sum
@@ -42,8 +47,10 @@ def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
         total_tokens=Sum("total_tokens", default=0),
         counted_requests=Count("pk", filter=counted),
         timed=Count("ttft_ms"),
+        unpriced_requests=Count("pk", filter=Q(cost=None)),
     )
-    return UsageTotals(median_ttft_ms=_median_ttft_ms(records, sums.pop("timed")), **sums)
+    costs = records.filter(cost__isnull=False).order_by().values_list("currency").annotate(Sum("cost"))
+    return UsageTotals(median_ttft_ms=_median_ttft_ms(records, sums.pop("timed")), costs=dict(sorted(costs)), **sums)
 
 
 def _median_ttft_ms(records: QuerySet[UsageRecord], timed: int) -> Decimal | None:

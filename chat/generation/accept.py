@@ -18,8 +18,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chat.generation.log import Kept
-from chat.models import Conversation, Generation, LanguageModel, Message, State, UsageRecord
+from chat.models import Conversation, Generation, LanguageModel, Message, Price, State, UsageRecord, priced
 from chat.models.conversation import title_from
+from chat.pricing import Rate
 from chat.protocol import SNAPSHOT_BYTES, TEXT_BYTES, Continue, Prompt, Regenerate, Send
 
 
@@ -39,6 +40,8 @@ class Admitted:
     """Answers that the provider writes at once; 0 = no limit."""
     waits_for: uuid.UUID | None
     """The generation that still writes the answer before this prompt."""
+    rate: Rate | None = None
+    """The prices that held when it was asked."""
     kept: Kept = Kept()
     """What the answer begins with."""
 
@@ -222,6 +225,7 @@ def _queue(user_id: int, key: uuid.UUID, order: _Order, request_hash: str) -> Ge
         model=model,
         model_name=model.name,
         created_at=now,
+        **priced(Price.objects.rate(model.pk, now)),
     )
     Conversation.objects.filter(pk=conversation.pk).update(model=model, updated_at=now)
     return generation
@@ -239,6 +243,7 @@ def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
         state=generation.state,
         duplicate=duplicate,
         usage_record=generation.usage.pk,
+        rate=generation.usage.rate,
         provider=provider.pk if provider else None,
         provider_slots=provider.max_parallel if provider else 0,
         waits_for=before.pk if before else None,

@@ -79,6 +79,11 @@ def _sums_that_are_wrong(using: str) -> QuerySet[Any]:
     return counted.filter(tokens | ~Q(total_tokens=F("prompt_tokens") + F("completion_tokens")))
 
 
+def _costs_that_are_missing(using: str) -> QuerySet[Any]:
+    closed = UsageRecord.objects.using(using).filter(closed_at__isnull=False, prompt_price__isnull=False)
+    return closed.filter(prompt_tokens__isnull=False, completion_tokens__isnull=False, cost=None)
+
+
 INVARIANTS = (
     Invariant("every answer has its generation", _answers_without_generation),
     Invariant("every generation has its usage record", _without_usage_record),
@@ -90,6 +95,7 @@ INVARIANTS = (
     Invariant("ended generations, and no others, have the time of their end", _ends_without_a_time),
     Invariant("every message hangs in its conversation's tree, an answer below its prompt", _messages_off_their_tree),
     Invariant("counted tokens add up", _sums_that_are_wrong),
+    Invariant("what was asked at a price has its cost", _costs_that_are_missing),
 )
 
 

@@ -101,6 +101,7 @@ def _end_of(generation: Generation) -> store.End:
         text=generation.message.content + text,  # what is there already is the beginning of a continued answer
         reasoning=generation.message.reasoning + reasoning,
         kept_characters=generation.kept_characters,
+        rate=record.rate,
         deltas=seq,
         finish_reason=generation.finish_reason,
         code=None if stopped else "server_restarted",

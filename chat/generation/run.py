@@ -124,6 +124,7 @@ class Run:
             text=self.log.text,
             reasoning=self.log.reasoning,
             kept_characters=len(self.log.kept.text),
+            rate=self.admitted.rate,
             deltas=self.log.seq,
             finish_reason=self.finish_reason,
             code=code,

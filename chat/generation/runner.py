@@ -324,6 +324,7 @@ class Runner:
             log.text,
             log.reasoning,
             kept_characters=len(log.text),
+            rate=entry.admitted.rate,
             code=code,
         )
         self._own(self._finish(log, end), "end of a queued generation")

@@ -14,9 +14,11 @@ from typing import Any
 
 from django.utils import timezone
 
+from chat import pricing
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
 from chat.models import Conversation, Generation, Message, Provider, Segment, State, UsageRecord
+from chat.pricing import Rate
 from chat.protocol import Finished, Snapshot
 from chat.providers.base import Refused
 from chat.timing import Timing, speeds
@@ -77,6 +79,8 @@ class End:
     turns_left_out: int = 0
     curve: Sequence[tuple[int, int]] = ()
     """Milliseconds and characters, for the drawing of the receipt."""
+    rate: Rate | None = None
+    """The prices that held when it was asked."""
     kept_characters: int = 0
     """So much of the text was there before: the answer is continued."""
     seen: bool = False
@@ -86,6 +90,12 @@ class End:
     def new_characters(self) -> int:
         """Code points that this generation wrote."""
         return len(self.text) - self.kept_characters
+
+    @property
+    def cost(self) -> Decimal | None:
+        """In the currency of the rate; None = unknown."""
+        usage = self.usage
+        return pricing.cost(self.rate, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 
 
 def begin(generation: uuid.UUID) -> bool:
@@ -192,6 +202,7 @@ def finish(end: End) -> bool:
         usage_source=end.usage.source,
         counted_with=end.usage.counted_with,
         is_estimated=end.usage.is_estimated,
+        cost=end.cost,
         inter_token_latency_ms=speeds(
             end.timing.writing_ms, end.timing.deltas, end.usage.completion_tokens, end.new_characters
         ).inter_token_latency_ms,
@@ -223,7 +234,7 @@ def finished_frame(end: End) -> Finished:
         seq=end.deltas,
         state=end.state,
         finish_reason=end.finish_reason,
-        usage=_usage_fields(end.usage),
+        usage=_usage_fields(end),
         timing=_timing_fields(end.timing, end.usage.completion_tokens, end.new_characters),
         length=len(end.text),
         sha256=hashlib.sha256(end.text.encode()).hexdigest(),
@@ -232,7 +243,8 @@ def finished_frame(end: End) -> Finished:
     )
 
 
-def _usage_fields(usage: Usage) -> dict[str, Any]:
+def _usage_fields(end: End) -> dict[str, Any]:
+    usage = end.usage
     fields: dict[str, Any] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -244,6 +256,8 @@ def _usage_fields(usage: Usage) -> dict[str, Any]:
             fields[name] = getattr(usage, name)
     if usage.is_estimated:
         fields["estimated"] = True
+    if end.rate is not None and end.cost is not None:
+        fields |= {"cost": decimal_string(end.cost), "currency": end.rate.currency}
     return fields
 
 
@@ -258,6 +272,11 @@ def _timing_fields(timing: Timing, completion_tokens: int | None, characters: in
         "deltas": timing.deltas,
         "longest_gap_ms": timing.longest_gap_ms,
     }
+
+
+def decimal_string(value: Decimal) -> str:
+    """0.0073000000 → '0.0073'."""
+    return f"{value.normalize():f}"
 
 
 def _number(value: Decimal | None) -> float | None:
@@ -307,6 +326,7 @@ def stored_end(generation: Generation) -> End:
         text=generation.message.content,
         reasoning=generation.message.reasoning,
         kept_characters=generation.kept_characters,
+        rate=record.rate,
         deltas=generation.deltas,
         finish_reason=generation.finish_reason,
         code=generation.error_code or None,

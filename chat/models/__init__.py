@@ -3,9 +3,10 @@
 from chat.models.conversation import Conversation, Message, Tree
 from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State
 from chat.models.language_model import LanguageModel, told_apart
+from chat.models.price import Price
 from chat.models.provider import CredentialsUnreadable, Provider
 from chat.models.self_check import SelfCheck
-from chat.models.usage import UsageRecord
+from chat.models.usage import UsageRecord, priced
 
 __all__ = [
     "FINAL_STATES",
@@ -15,11 +16,13 @@ __all__ = [
     "Generation",
     "LanguageModel",
     "Message",
+    "Price",
     "Provider",
     "Segment",
     "SelfCheck",
     "State",
     "Tree",
     "UsageRecord",
+    "priced",
     "told_apart",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.generation import Generation, State
+from chat.models.price import DECIMALS, DIGITS
+from chat.pricing import Rate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -98,6 +100,17 @@ class UsageRecord(models.Model):
     usage_source = models.CharField(_("token count"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
     counted_with = models.CharField(_("counted with"), max_length=40, blank=True)
     is_estimated = models.BooleanField(_("counted with another model’s table"), default=False)
+    prompt_price = models.DecimalField(
+        _("prompt price per million tokens"), max_digits=DIGITS, decimal_places=DECIMALS, null=True, blank=True
+    )
+    completion_price = models.DecimalField(
+        _("completion price per million tokens"), max_digits=DIGITS, decimal_places=DECIMALS, null=True, blank=True
+    )
+    cached_price = models.DecimalField(
+        _("cached prompt price per million tokens"), max_digits=DIGITS, decimal_places=DECIMALS, null=True, blank=True
+    )
+    cost = models.DecimalField(_("cost"), max_digits=24, decimal_places=10, null=True, blank=True)
+    currency = models.CharField(_("currency"), max_length=3, blank=True)
     ttft_ms = models.PositiveIntegerField(_("time to first token (ms)"), null=True, blank=True)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
     writing_ms = models.DecimalField(
@@ -127,3 +140,22 @@ class UsageRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.created_at:%Y-%m-%d %H:%M} {self.user_name} {self.model_name}"
+
+    @property
+    def rate(self) -> Rate | None:
+        """The prices that held when it was opened; None = no price was set."""
+        if self.prompt_price is None or self.completion_price is None:
+            return None
+        return Rate(self.prompt_price, self.completion_price, self.cached_price, self.currency)
+
+
+def priced(rate: Rate | None) -> dict[str, Any]:
+    """The fields in which a record keeps the prices it is opened at."""
+    if rate is None:
+        return {}
+    return {
+        "prompt_price": rate.prompt,
+        "completion_price": rate.completion,
+        "cached_price": rate.cached,
+        "currency": rate.currency,
+    }

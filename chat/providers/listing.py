@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from chat.pricing import MILLION, Rate
 from chat.providers.base import Endpoint, ProviderError
 from chat.providers.errors import failure, stream_complaint, stream_failure
 from chat.providers.http import Sender
@@ -29,15 +30,14 @@ class ListedModel:
 
     context_window  tokens, None where it isn't told
     kind            the server's own word, such as `chat` or `embedding`; '' where it isn't told
-    prompt_price, completion_price  US dollars per million tokens, None where they aren't told
+    rate            the prices in US dollars, None where they aren't told or aren't by the token alone
     can_chat        neither name nor kind tells that it can't
     """
 
     name: str
     context_window: int | None = None
     kind: str = ""
-    prompt_price: Decimal | None = None
-    completion_price: Decimal | None = None
+    rate: Rate | None = None
     can_chat: bool = True
 
 
@@ -78,14 +78,12 @@ def _listed(entry: object) -> ListedModel | None:
     name = name.strip().removeprefix("models/")
     kind = facts.get("type")
     kind = kind if isinstance(kind, str) else ""
-    prices = _group(facts, "pricing")
     capabilities = _group(facts, "capabilities")
     return ListedModel(
         name[:200],
         context_window=_window(facts),
         kind=kind[:40],
-        prompt_price=_per_million(prices.get("prompt")),
-        completion_price=_per_million(prices.get("completion")),
+        rate=_rate(_group(facts, "pricing")),
         can_chat=not _NO_CHAT.search(name)
         and kind in _CHAT_KINDS
         and capabilities.get("completion_chat") is not False
@@ -104,15 +102,25 @@ def _sizes(values: Iterable[object]) -> Iterator[int]:
     return (size for size in values if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW)
 
 
+def _rate(prices: Mapping[str, Any]) -> Rate | None:
+    """As OpenRouter tells it."""
+    prompt, completion = _per_million(prices.get("prompt")), _per_million(prices.get("completion"))
+    if prompt is None or completion is None or _per_million(prices.get("request", "0")) != 0:
+        return None
+    return Rate(prompt, completion, _per_million(prices.get("input_cache_read")))
+
+
 def _per_million(price: object) -> Decimal | None:
-    """OpenRouter writes dollars per token, as a text."""
+    """OpenRouter writes dollars per token, as a text; −1 where it depends."""
     if not isinstance(price, str):
         return None
     try:
         dollars = Decimal(price)
     except InvalidOperation:
         return None
-    return dollars * 1_000_000 if dollars.is_finite() and 0 <= dollars < 1 else None
+    if not dollars.is_finite() or not 0 <= dollars < 1:
+        return None
+    return (dollars * MILLION).quantize(Decimal("1e-6"))
 
 
 def _group(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:

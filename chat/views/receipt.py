@@ -12,7 +12,7 @@ from decimal import Decimal
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from chat.messages import finish_reason_in_words
+from chat.messages import finish_reason_in_words, money_in_words
 from chat.models import UsageRecord
 from chat.timing import speeds
 
@@ -30,6 +30,7 @@ class Receipt:
     prompt_tokens: str = ""
     completion_tokens: str = ""
     tokens: str = ""
+    cost: str = ""
     source: str = ""
     source_word: str = ""
     finish: str = ""
@@ -60,6 +61,7 @@ def receipt_of(usage: UsageRecord, state: str, curve: Iterable[tuple[int, int]] 
         prompt_tokens=_raw(usage.prompt_tokens),
         completion_tokens=_raw(usage.completion_tokens),
         tokens=tokens(usage.prompt_tokens, usage.completion_tokens),
+        cost=money_in_words(usage.cost, usage.currency),
         source=usage.usage_source,
         source_word=_("estimated") if usage.is_estimated else source_word(usage.usage_source),
         finish=finish_reason_in_words(usage.finish_reason, state),

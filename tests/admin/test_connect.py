@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 
-from chat.models import LanguageModel, Provider
+from chat.models import LanguageModel, Price, Provider
+from chat.pricing import Rate
 from chat.providers import KINDS
 from tests.admin.test_admin import address, form_of
 from tests.upstream import Upstream, document, error, html
@@ -157,7 +160,24 @@ def test_what_a_server_calls_its_models_is_shown_as_text(browse, connected, upst
 
 def test_prices_are_shown_where_they_are_told(browse, connected, upstream: Upstream):
     upstream.play(LIST, document({"data": [{"id": "a", "pricing": {"prompt": "0.0000025", "completion": "0.00001"}}]}))
-    assert "$2.5 · $10" in browse.get(models_page(connected)).content.decode()
+    assert "$2.50 · $10.00" in browse.get(models_page(connected)).content.decode()
+
+
+def test_told_prices_are_stored_with_what_is_offered_and_an_admins_own_stay(browse, connected, upstream: Upstream):
+    told = {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.00000125"}
+    upstream.play(
+        LIST, document({"data": [{"id": name, "pricing": told} for name in ("new", "known", "priced", "no")]})
+    )
+    LanguageModel.objects.create(provider=connected, name="known")
+    priced = LanguageModel.objects.create(provider=connected, name="priced")
+    Price.objects.create(model=priced, prompt=1, completion=2)
+    for _ in range(2):
+        browse.post(models_page(connected), {"offer": ["new", "known", "priced"]})
+    assert {price.model.name: price.rate for price in Price.objects.select_related("model")} == {
+        "new": Rate(Decimal("2.5"), Decimal(10), Decimal("1.25")),
+        "known": Rate(Decimal("2.5"), Decimal(10), Decimal("1.25")),
+        "priced": Rate(Decimal(1), Decimal(2)),
+    }
 
 
 def test_only_who_may_change_providers_sees_the_list(client, connected):

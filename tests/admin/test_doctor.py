@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from django.utils import timezone
 
 from chat import examination
 from chat.generation.invariants import breaches
-from chat.models import LanguageModel, Provider, UsageRecord
+from chat.messages import money_in_words
+from chat.models import LanguageModel, Price, Provider, UsageRecord
+from chat.pricing import Rate
 from chat.providers.doctor import CHECKS, estimate
 from tests.admin.conftest import SECRET
 from tests.admin.test_admin import form_of
@@ -79,6 +82,23 @@ def test_what_it_takes_is_said_before_and_nothing_is_asked(browse, provider, ups
     assert f"at most {told.requests} questions and about {told.tokens} tokens" in text
     assert f'value="{model_of(provider)}"' in text and NOT_YET in text
     assert upstream.requests == []
+
+
+def test_what_it_may_cost_is_said_before_where_a_price_is_set(browse, provider):
+    assert "No price is set for this model." in browse.get(page(provider)).content.decode()
+    rate = Rate(Decimal("0.15"), Decimal("0.60"))
+    Price.objects.create(model=provider.models.get(), prompt=rate.prompt, completion=rate.completion)
+    shown_ = browse.get(page(provider)).content.decode()
+    money = money_in_words(estimate(rate).money, "USD")
+    assert money.startswith("$0.000") and f"this is at most {money}." in shown_
+    assert f'<option value="{model_of(provider)}">{money}</option>' in shown_
+
+
+def test_probes_have_their_cost(browse, provider, upstream):
+    Price.objects.create(model=provider.models.get(), prompt=Decimal(1_000_000), completion=Decimal(1_000_000))
+    examined(browse, provider)
+    records = UsageRecord.objects.filter(source="probe")
+    assert records and all(record.cost == record.total_tokens for record in records)
 
 
 def test_a_provider_that_was_not_examined_says_so(browse, provider):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,7 +14,7 @@ from chat.models import UsageRecord
 
 LIST = "/admin/chat/usagerecord/"
 NOTHING = {"requests": "0", "prompt_tokens": "0", "completion_tokens": "0", "total_tokens": "0", "counted": "–",
-           "median_ttft_ms": "–"}  # fmt: skip
+           "median_ttft_ms": "–", "cost": "–"}  # fmt: skip
 
 
 def record(user_name="owner", state="completed", source="reported", tokens=(100, 50), ttft_ms=None, **fields):
@@ -51,9 +52,20 @@ def test_an_empty_ledger_has_no_share_and_no_median(browse):
 def test_totals_are_of_all_records(browse, ledger):
     assert totals(browse) == {
         "requests": "5", "prompt_tokens": "230", "completion_tokens": "120", "total_tokens": "350",
-        "counted": "14.3 %", "median_ttft_ms": "300 ms",
+        "counted": "14.3 %", "median_ttft_ms": "300 ms", "cost": "–",
     }  # fmt: skip
     assert "of tokens, 2 requests" in browse.get(LIST).content.decode()
+
+
+def test_costs_are_summed_by_currency_and_what_is_unknown_is_said(browse, staff):
+    record(cost=Decimal("0.0073"), currency="USD")
+    record(cost=Decimal("39.99"), currency="USD")
+    record(cost=Decimal("0.5"), currency="EUR")
+    assert totals(browse)["cost"] == "0.50 EUR + $40.00"
+    text = browse.get(LIST).content.decode()
+    assert "without 1 request" not in text and "$0.0073" in text
+    record()
+    assert "without 1 request" in browse.get(LIST).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +147,7 @@ def test_the_title_of_a_conversation_needs_the_permission_for_conversations(clie
     assert "/admin/chat/message/" not in page and "/admin/chat/usagerecord/" not in page
 
 
-HEADS = ["opened", "user_link", "provider_and_model", "state", "tokens_in", "tokens_out", "usage_source",
+HEADS = ["opened", "user_link", "provider_and_model", "state", "tokens_in", "tokens_out", "money", "usage_source",
          "first_token", "duration", "speed", "generation_link"]  # fmt: skip
 
 
@@ -148,6 +160,7 @@ HEADS = ["opened", "user_link", "provider_and_model", "state", "tokens_in", "tok
         ("state", "alpha"),
         ("tokens_in", "beta"),
         ("tokens_out", "alpha"),
+        ("money", "beta"),
         ("usage_source", "alpha"),
         ("first_token", "beta"),
         ("duration", "beta"),
@@ -155,9 +168,9 @@ HEADS = ["opened", "user_link", "provider_and_model", "state", "tokens_in", "tok
 )
 def test_the_list_is_sorted_by_what_its_columns_show(browse, head, first):
     record("alpha", tokens=(1000, 9), ttft_ms=100, duration_ms=1000, provider_name="b", model_name="a",
-           created_at=datetime(2026, 3, 14, tzinfo=UTC), source="counted")  # fmt: skip
+           created_at=datetime(2026, 3, 14, tzinfo=UTC), source="counted", cost=Decimal(2), currency="USD")  # fmt: skip
     record("beta", tokens=(9, 1000), ttft_ms=90, duration_ms=900, provider_name="a", model_name="z", state="failed",
-           created_at=datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+           created_at=datetime(2026, 1, 1, tzinfo=UTC), cost=Decimal(1), currency="USD")  # fmt: skip
     heads = re.findall(r'<th scope="col" class="[^"]*column-(\w+)', browse.get(LIST).content.decode())
     assert heads == HEADS
     for sign in ("", "-"):

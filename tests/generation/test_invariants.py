@@ -117,6 +117,12 @@ def break_sum(prompt):
     return ask(prompt, total_tokens=8).usage
 
 
+def break_cost(prompt):
+    record = ask(prompt).usage
+    UsageRecord.objects.filter(pk=record.pk).update(prompt_price=1, completion_price=1, currency="USD", cost=None)
+    return record
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -130,6 +136,7 @@ def break_sum(prompt):
         break_time,
         break_tree,
         break_sum,
+        break_cost,
     ],
 )
 def test_a_breach_is_named_with_the_row_that_breaks_it(prompt, damage, request):
@@ -140,7 +147,7 @@ def test_a_breach_is_named_with_the_row_that_breaks_it(prompt, damage, request):
 
 
 def test_every_invariant_is_broken_by_a_test_above():
-    assert len(invariants.INVARIANTS) == 10
+    assert len(invariants.INVARIANTS) == 11
 
 
 def test_what_nobody_sees_to_is_found_after_a_while(prompt):

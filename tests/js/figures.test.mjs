@@ -47,6 +47,10 @@ test("tokens are said in words, and unknown ones not at all", () => {
   for (const [prompt, completion, shown] of cases.tokens) assert.equal(figures.tokens(prompt, completion), shown);
 });
 
+test("money has two decimals, or two digits that say something", () => {
+  for (const [amount, currency, shown] of cases.money) assert.equal(figures.money(amount, currency), shown);
+});
+
 test("who counted is said in a word", () => {
   for (const [source, shown] of cases.source) assert.equal(figures.sourceWord(source), shown);
 });

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from chat.pricing import Rate
 from chat.providers import Endpoint, ListedModel, ProviderError, failure_of, list_models
 from tests.providers.asking import KEY
 from tests.upstream import Send, Stall, Upstream, document, error, head, html
@@ -96,7 +97,13 @@ def test_addresses_without_a_server_say_why():
     [
         ({"id": "a", "max_model_len": 8192}, ListedModel("a", 8192)),
         ({"id": "a", "context_length": 131072, "pricing": {"prompt": "0.00000015", "completion": "0.0000006"}},
-         ListedModel("a", 131072, "", Decimal("0.15"), Decimal("0.6"))),
+         ListedModel("a", 131072, "", Rate(Decimal("0.15"), Decimal("0.6")))),
+        ({"id": "a", "pricing": {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.00000125",
+                                 "request": "0", "image": "0.0036"}},
+         ListedModel("a", rate=Rate(Decimal("2.5"), Decimal(10), Decimal("1.25")))),
+        ({"id": "a", "pricing": {"prompt": "0.000001", "completion": "0.000001", "request": "0.01"}}, ListedModel("a")),
+        ({"id": "a", "pricing": {"prompt": "0.000001"}}, ListedModel("a")),
+        ({"id": "a", "pricing": {"prompt": "-1", "completion": "-1"}}, ListedModel("a")),
         ({"id": "a", "context_window": 4096, "active": False}, ListedModel("a", 4096, can_chat=False)),
         ({"id": "a", "context_length": 512, "type": "embedding"}, ListedModel("a", 512, "embedding", can_chat=False)),
         ({"id": "a", "type": "chat"}, ListedModel("a", kind="chat")),

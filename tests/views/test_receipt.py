@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
-from chat.messages import finish_reason_in_words
+from chat.messages import finish_reason_in_words, money_in_words
 from chat.views.receipt import count, milliseconds, rate, seconds, source_word, tokens
 from chat.views.strings import page_strings
 
@@ -41,6 +41,11 @@ def test_counts(number, shown):
 @pytest.mark.parametrize(("prompt", "completion", "shown"), CASES["tokens"])
 def test_tokens(prompt, completion, shown):
     assert tokens(prompt, completion) == shown
+
+
+@pytest.mark.parametrize(("amount", "currency", "shown"), CASES["money"])
+def test_money(amount, currency, shown):
+    assert money_in_words(Decimal(amount), currency) == shown
 
 
 @pytest.mark.parametrize(("source", "shown"), CASES["source"])

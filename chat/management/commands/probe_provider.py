@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from chat import examination
 from chat.findings import Card, card_of, line_of
+from chat.messages import money_in_words
 from chat.models import CredentialsUnreadable, Provider
 from chat.providers.doctor import Finding, estimate
 
@@ -38,8 +39,10 @@ class Command(BaseCommand):
         model = options["model"] or provider.models.order_by("position", "id").values_list("name", flat=True).first()
         if not model:
             raise CommandError(f"{provider.name} has no models yet; name one with --model.")
-        told = estimate()
-        self.stderr.write(f"Asking {model}: at most {told.requests} questions, about {told.tokens} tokens.")
+        rate = examination.rate_of(provider, model)
+        told = estimate(rate)
+        money = f", at most {money_in_words(told.money, rate.currency)}" if rate else ", no price is set"
+        self.stderr.write(f"Asking {model}: at most {told.requests} questions, about {told.tokens} tokens{money}.")
         try:
             findings = async_to_sync(self._examine)(provider, model)
         except CredentialsUnreadable as error:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from chat import tokens
+from chat.pricing import Rate, cost
 from chat.providers.base import CompletionRequest, Endpoint, Refused, plain_text
 from chat.providers.doctor.exchange import Exchange
 from chat.providers.redaction import redact
@@ -30,7 +31,7 @@ TRIED_FIELDS = frozenset({"stream_options", "stop", "max_tokens", "max_completio
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an examination takes at most; `money` in the currency of the prices, None without them."""
+    """What an examination takes at most; `money` in the currency of the rate, None without one."""
 
     requests: int
     prompt_tokens: int
@@ -43,14 +44,11 @@ class Estimate:
         return self.prompt_tokens + self.completion_tokens
 
 
-def estimate(prompt_price: Decimal | None = None, completion_price: Decimal | None = None) -> Estimate:
-    """What it will take, before it is begun. Prices are for a million tokens."""
+def estimate(rate: Rate | None = None) -> Estimate:
+    """What it will take, before it is begun."""
     requests = len(ANSWERS)
     prompt, completion = requests * PROMPT_TOKENS, sum(ANSWERS)
-    money = None
-    if prompt_price is not None and completion_price is not None:
-        money = (prompt * prompt_price + completion * completion_price) / 1_000_000
-    return Estimate(requests, prompt, completion, money)
+    return Estimate(requests, prompt, completion, cost(rate, prompt, completion))
 
 
 class Skipped(Exception):

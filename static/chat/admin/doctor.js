@@ -8,14 +8,21 @@ class Examination {
 
   constructor(form) {
     this.#form = form;
-    for (const name of ["status", "progress", "findings", "card", "card-body", "not-examined"]) {
+    for (const name of ["status", "progress", "findings", "card", "card-body", "not-examined", "money"]) {
       this.#parts[name] = document.querySelector(`[data-part=${name}]`);
     }
   }
 
   start() {
     this.#form.addEventListener("submit", this.#submit);
+    this.#form.elements.model.addEventListener("input", this.#showMoney);
   }
+
+  #showMoney = ({ target }) => {
+    const { money } = this.#parts;
+    const at = [...target.list.options].find(({ value }) => value === target.value.trim())?.text;
+    money.textContent = at ? money.dataset.priced.replace("{money}", () => at) : money.dataset.unpriced;
+  };
 
   #submit = async (event) => {
     event.preventDefault();

@@ -203,7 +203,7 @@ export function groupOf({ pinned, updatedAt }, now = new Date()) {
   if (days < 1) return "today";
   if (days === 1) return "yesterday";
   if (days <= WEEK_DAYS) return "week";
-  return `${String(moment.getFullYear()).padStart(4, "0")}-${String(moment.getMonth() + 1).padStart(2, "0")}`;
+  return moment.toLocaleDateString("sv").slice(0, 7);
 }
 
 function midnight(moment) {
@@ -218,12 +218,12 @@ function rank(name) {
   return FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length;
 }
 
-// For sorting entries, in the order that the portal lists them in.
+// The order of the portal.
 export function compareEntries(a, b) {
   return Number(b.pinned) - Number(a.pinned) || b.updatedAt - a.updatedAt || (a.id < b.id ? 1 : -1);
 }
 
-// A month in words, with the year when it is not this one; null for the other groups.
+// null for the other groups.
 export function monthOf(name, language, now = new Date()) {
   if (FIRST.includes(name)) return null;
   const [year, month] = name.split("-").map(Number);

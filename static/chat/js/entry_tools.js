@@ -1,5 +1,4 @@
-// What one can do with an entry of the sidebar: rename, pin, delete, in a row that opens below it, one at a time; and
-// Undo, which brings back what was just deleted.
+// What one can do with an entry of the sidebar, in a row that opens below it, one at a time; and Undo.
 //
 // Events of EntryTools: "closed" and "gone" (detail: the entry), "deleted" (detail: {entry, isByKeyboard}).
 

@@ -39,6 +39,12 @@ export function tokens(prompt, completion) {
   return text("tokens", { prompt: grouped(prompt), completion: grouped(completion) });
 }
 
+// "0.0073", "USD" → "$0.0073".
+export function money(cost, currency) {
+  const number = grouped(Number(cost), cost > 0 ? Math.max(2, 1 - Math.floor(Math.log10(cost))) : 0);
+  return currency === "USD" ? `$${number}` : `${number} ${currency}`;
+}
+
 export function sourceWord(source) {
   return group("sources")[source] ?? source;
 }

@@ -43,7 +43,7 @@ export function finishedPart(tokens, source) {
   return { token: 0, offset: 0 };
 }
 
-// Offsets at which lines start, counted as Markdown does; the last one may be unfinished or empty.
+// As Markdown counts them; the last one may be unfinished or empty.
 function lineStarts(source) {
   const starts = [0];
   for (const end of source.matchAll(/\r\n?|\n/g)) starts.push(end.index + end[0].length);

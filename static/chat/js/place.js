@@ -4,7 +4,7 @@
 import { writesIn } from "chat/elements";
 
 const NEAR_PX = 48;
-const UPWARD_KEYS = new Set(["ArrowUp", "PageUp", "Home"]);
+const UPWARD_KEYS = ["ArrowUp", "PageUp", "Home"];
 
 export class Place {
   #text;
@@ -105,7 +105,7 @@ export class Place {
   };
 
   #pressed = (event) => {
-    const isUpward = UPWARD_KEYS.has(event.key) || (event.key === " " && event.shiftKey);
+    const isUpward = UPWARD_KEYS.includes(event.key) || (event.key === " " && event.shiftKey);
     if (isUpward && !writesIn(event.target) && !scrollsItself(event.target)) this.#letGo();
   };
 }

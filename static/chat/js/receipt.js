@@ -3,7 +3,7 @@
 
 import { part } from "chat/elements";
 import {
-  count, estimate, finishInWords, milliseconds, rate, roughly, seconds, sourceWord, tokens,
+  count, estimate, finishInWords, milliseconds, money, rate, roughly, seconds, sourceWord, tokens,
 } from "chat/figures";
 import { text } from "chat/strings";
 
@@ -37,8 +37,7 @@ export class Receipt {
     if (element.dataset.curve) this.#draw(Curve.from(element.dataset.curve, Number(element.dataset.durationMs)));
   }
 
-  // What goes on now. `status` is the frame, or only {phase, state}. One clock runs from the request to the end; waiting
-  // for one's turn and for another attempt have their own.
+  // `status` is the frame, or only {phase, state}. Waiting for one's turn, or for another attempt, has its own clock.
   live(status) {
     const { phase, attempt = 1, elapsed_ms: elapsed, wait_ms: wait, ttft_ms: ttft } = status;
     const now = performance.now();
@@ -95,6 +94,7 @@ export class Receipt {
     this.#figure("ttft", seconds(timing.ttft_ms));
     this.#figure("speed", rate(timing.tokens_per_second));
     this.#figure("tokens", tokens(usage.prompt_tokens, usage.completion_tokens), usage.source, usage.estimated);
+    this.#figure("cost", usage.cost ? money(usage.cost, usage.currency) : "");
     const finish = finishInWords(reason, state);
     this.#figure("finish", finish).dataset.finish = reason ?? "";
     this.#fact("gap", seconds(timing.longest_gap_ms));
@@ -197,10 +197,7 @@ export class Curve {
   static from(written, endMs = 0) {
     const curve = new Curve();
     curve.add(0, 0);
-    for (const pair of written.split(" ")) {
-      const [ms, characters] = pair.split(",").map(Number);
-      if (Number.isFinite(ms) && Number.isFinite(characters)) curve.add(ms, characters);
-    }
+    for (const pair of written.split(" ")) curve.add(...pair.split(",").map(Number));
     if (endMs > 0) curve.add(endMs, curve.#points.at(-1)[1]);
     return curve;
   }
