@@ -15,6 +15,7 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -42,6 +43,12 @@ class Choice:
 
     model: ListedModel
     is_offered: bool
+
+    @property
+    def window(self) -> str:
+        """Of its context, in tokens."""
+        window = self.model.context_window
+        return "–" if window is None else number_format(window, force_grouping=True)
 
     @property
     def price(self) -> str:

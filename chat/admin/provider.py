@@ -282,6 +282,13 @@ class PriceInline(admin.TabularInline):
     extra = 0
     ordering = ["-valid_from"]
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """As wide as what is written in it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "currency":
+            field.widget.attrs |= {"size": 4, "class": ""}
+        return field
+
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(WeatherOfModels):

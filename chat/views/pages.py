@@ -66,17 +66,15 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
     chosen = _chosen(models, conversation)
     station = station_of(request)
     listed = page_of(request.user)
-    branch = shown_branch(conversation, request.GET.get("message", "")) if conversation else ShownBranch()
+    labels = {model.pk: label for model, label in zip(models, told_apart(models), strict=True)}
+    branch = shown_branch(conversation, request.GET.get("message", ""), labels) if conversation else ShownBranch()
     context: dict[str, Any] = {
         "conversation": conversation,
         "conversations": listed.conversations,
         "more": listed.more,
         "shown_messages": branch.messages,
         "moulds": moulds(),
-        "models": [
-            Choice(model, label, station.of(model).in_words)
-            for model, label in zip(models, told_apart(models), strict=True)
-        ],
+        "models": [Choice(model, labels[model.pk], station.of(model).in_words) for model in models],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),
         "import_map": import_map(),

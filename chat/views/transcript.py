@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -71,10 +72,10 @@ def moulds() -> list[ShownMessage]:
     return [ShownMessage(Message.Role.USER, speaker=_("You")), ShownMessage(Message.Role.ASSISTANT, is_open=True)]
 
 
-def shown_branch(conversation: Conversation, chosen: str = "") -> ShownBranch:
+def shown_branch(conversation: Conversation, chosen: str, labels: Mapping[int, str]) -> ShownBranch:
     """The branch of the message `chosen`, down to its newest answer; else that of the newest message of all.
 
-    A fixed number of queries; only the texts that are shown are read.
+    `labels`: what the picker calls its models, by their ids. A fixed number of queries; only the texts that are shown are read.
     """
     tree = conversation.tree()
     newest = tree.newest_leaf()
@@ -88,7 +89,7 @@ def shown_branch(conversation: Conversation, chosen: str = "") -> ShownBranch:
     # A reverse one-to-one can't be selected with in_bulk's messages; fetched together it is 3 queries for all.
     prefetch_related_objects(branch, "generation__usage", "generation__model")
     shown = [
-        _shown(message, tuple(map(str, tree.versions_of(message.pk))))
+        _shown(message, tuple(map(str, tree.versions_of(message.pk))), labels)
         for message in branch
         if message.role != Message.Role.SYSTEM
     ]
@@ -103,7 +104,7 @@ def _id_in(tree: Tree, text: str) -> uuid.UUID | None:
     return wanted if wanted in tree else None
 
 
-def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
+def _shown(message: Message, versions: tuple[str, ...], labels: Mapping[int, str]) -> ShownMessage:
     generation: Generation | None = message.current_generation
     shown = ShownMessage(
         role=message.role,
@@ -121,7 +122,7 @@ def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
     is_open = not generation.is_final
     return replace(
         shown,
-        speaker=_speaker(generation),
+        speaker=_speaker(generation, labels),
         # The text of a running answer comes by the socket, with its place in the stream.
         content="" if is_open else message.content,
         reasoning="" if is_open else message.reasoning,
@@ -141,9 +142,9 @@ def _shown(message: Message, versions: tuple[str, ...]) -> ShownMessage:
     )
 
 
-def _speaker(generation: Generation) -> str:
+def _speaker(generation: Generation, labels: Mapping[int, str]) -> str:
     if generation.model is not None:
-        return str(generation.model)
+        return labels.get(generation.model.pk) or str(generation.model)
     usage = getattr(generation, "usage", None)
     return usage.model_name if usage is not None else _("Answer")
 

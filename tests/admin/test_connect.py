@@ -111,7 +111,7 @@ def test_a_new_provider_leads_to_its_models(browse, upstream: Upstream):
     made = Provider.objects.get()
     assert page.redirect_chain == [(models_page(made), 302)]
     shown = page.content.decode()
-    assert 'value="a"' in shown and "8192" in shown
+    assert 'value="a"' in shown and "8,192" in shown
     assert "1 that can’t chat" in shown.replace("&#x27;", "’")
 
 
