@@ -75,7 +75,8 @@ def moulds() -> list[ShownMessage]:
 def shown_branch(conversation: Conversation, chosen: str, labels: Mapping[int, str]) -> ShownBranch:
     """The branch of the message `chosen`, down to its newest answer; else that of the newest message of all.
 
-    `labels`: what the picker calls its models, by their ids. A fixed number of queries; only the texts that are shown are read.
+    `labels`: what the picker calls its models, by their ids. A fixed number of queries; only the texts that are shown
+    are read.
     """
     tree = conversation.tree()
     newest = tree.newest_leaf()
