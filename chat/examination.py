@@ -103,9 +103,11 @@ def suggested_settings(provider: Provider) -> dict[str, Any]:
     return suggested
 
 
-def use(provider: Provider) -> dict[str, Any]:
-    """Set what the kept findings suggest; returns it."""
+def use(provider: Provider, with_model: bool = True) -> dict[str, Any]:
+    """Set what the kept findings suggest; returns it. Without `with_model` what they say of the model is left alone."""
     suggested = suggested_settings(provider)
+    if not with_model:
+        suggested.pop("context_window", None)
     fields = {name: value for name, value in suggested.items() if name in SETTINGS}
     for name, value in fields.items():
         setattr(provider, name, value)

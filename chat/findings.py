@@ -291,6 +291,16 @@ def changes_of(suggested: Mapping[str, Any], present: Mapping[str, Any]) -> list
     return changes
 
 
+def what_failed(code: str, reason: str = "") -> str:
+    """A failure of a request to a provider, for somebody who can mend it: what it means, and what to do."""
+    meaning, remedy = CODES.get(code) or (sentence(code), "")
+    return " ".join(filter(None, (f"{meaning}{_said(reason)}", str(remedy))))
+
+
+def _said(reason: object) -> str:
+    return f" {SAYS % {'reason': reason}}" if reason else ""
+
+
 def _in_words(finding: Finding) -> tuple[str, str]:
     """What it means, and what to do."""
     detail = finding.detail
@@ -301,8 +311,7 @@ def _in_words(finding: Finding) -> tuple[str, str]:
     if "code" in detail:
         code, reason = str(detail["code"]), detail.get("reason")
         meaning, remedy = CODES.get(code) or (sentence(code), "")
-        said = f" {SAYS % {'reason': reason}}" if reason else ""
-        return f"{meaning}{said}", advice or (str(remedy) if finding.result == "bad" else "")
+        return f"{meaning}{_said(reason)}", advice or (str(remedy) if finding.result == "bad" else "")
     try:
         return str(MEANINGS.get(key, "")) % _parameters(detail), advice
     except (KeyError, TypeError, ValueError):

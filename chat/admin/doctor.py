@@ -78,7 +78,7 @@ class ExaminedAdmin(admin.ModelAdmin):
     def use_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Set what the findings suggest."""
         provider = self._provider(request, pk)
-        used = examination.use(provider)
+        used = examination.use(provider, with_model=request.user.has_perm("chat.change_languagemodel"))
         if used:
             self.log_change(request, provider, [{"changed": {"fields": sorted(used)}}])
             messages.success(request, _("These settings are in use from now on."))

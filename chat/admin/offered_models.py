@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
@@ -19,7 +19,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from chat.messages import money_in_words, sentence
+from chat.findings import what_failed
+from chat.messages import money_in_words
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import ListedModel, ProviderError, list_models
 
@@ -59,29 +60,37 @@ class Choice:
         return f"{money_in_words(rate.prompt, rate.currency)} · {money_in_words(rate.completion, rate.currency)}"
 
 
-def choose_models(request: HttpRequest, site: admin.AdminSite, provider_id: str) -> HttpResponse:
+def may_choose_models(user: User | AnonymousUser) -> bool:
+    """Whether somebody may add models of a provider, and take them away."""
+    return user.has_perms(("chat.change_provider", "chat.add_languagemodel", "chat.change_languagemodel"))
+
+
+def choose_models(request: HttpRequest, providers: admin.ModelAdmin, provider_id: int) -> HttpResponse:
     """Show what the server lists; store what was chosen. What is offered and not listed any more stays as it is."""
-    if not (request.user.has_perm("chat.change_provider") and request.user.has_perm("chat.add_languagemodel")):
+    if not may_choose_models(request.user):
         raise PermissionDenied
     provider = get_object_or_404(Provider, pk=provider_id)
     try:
         listed = asyncio.run(list_models(provider.endpoint(), SECONDS))
         failure = "" if listed else _("The server lists no models. Add them by hand, by the names it knows them by.")
     except ProviderError as error:
-        listed, failure = [], sentence(error.code, {"reason": error.reason})
+        listed, failure = [], what_failed(error.code, error.reason)
     except CredentialsUnreadable:
         listed, failure = [], _("The stored key can’t be decrypted any more. Enter it again.")
     form = Offer(request.POST or None)
-    if request.method == "POST" and not failure and form.is_valid():
+    offered = set(provider.models.filter(enabled=True).values_list("name", flat=True))
+    if request.method == "POST":
         offered = set(request.POST.getlist("offer"))
+    if request.method == "POST" and not failure and form.is_valid():
         count = _store(provider, listed, offered, list(form.cleaned_data["groups"]))
+        changed = {"fields": [str(LanguageModel._meta.verbose_name_plural)]}
+        providers.log_change(request, provider, [{"changed": changed}])
         said = ngettext("%(count)d model is offered.", "%(count)d models are offered.", count) % {"count": count}
         messages.success(request, said)
         return redirect("admin:chat_provider_change", provider.pk)
-    offered = set(provider.models.filter(enabled=True).values_list("name", flat=True))
     choices = [Choice(model, model.name in offered) for model in listed]
     context: dict[str, Any] = {
-        **site.each_context(request),
+        **providers.admin_site.each_context(request),
         "title": _("Models of %(provider)s") % {"provider": provider},
         "opts": Provider._meta,
         "original": provider,

@@ -17,7 +17,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin.doctor import ExaminedAdmin
-from chat.admin.offered_models import choose_models
+from chat.admin.json_field import OVERRIDES
+from chat.admin.offered_models import choose_models, may_choose_models
 from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
 from chat.models import CredentialsUnreadable, LanguageModel, Price, Provider
@@ -25,6 +26,8 @@ from chat.providers import KINDS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
 """Where requests go, and what they carry: for superusers only."""
+SHOWN_OF = 16
+"""Of keys with fewer characters not even the end is shown."""
 FILLED_IN = ("base_url", "auth", "token_url", "private_network", "continuation", "usage_mode", "max_tokens_field")
 """What a kind may fill in, beside the key."""
 
@@ -132,8 +135,11 @@ class ProviderForm(forms.ModelForm):
         if self.instance.pk is None and values.get("preset") != kind:
             usual, special = _presets()[""], _presets().get(kind, {})
             values |= {name: value for name, value in special.items() if values.get(name) == usual[name]}
-        if values.get("auth") == Provider.Auth.EVOLUTION and bool(values.get("key_id")) != bool(values.get("api_key")):
+        auth = values.get("auth", self.instance.auth)
+        if auth == Provider.Auth.EVOLUTION and bool(values.get("key_id")) != bool(values.get("api_key")):
             self.add_error("api_key", _("Enter the key id and its secret together."))
+        if self.errors and values.get("api_key"):
+            self.add_error("api_key", _("Enter the key again: it is not kept while something else is wrong."))
         return values
 
 
@@ -149,6 +155,7 @@ class LanguageModelInline(WeatherOfInline):
     """The provider's models."""
 
     model = LanguageModel
+    formfield_overrides = OVERRIDES
     extra = 0
     show_change_link = True  # to its prices
     fields = [
@@ -173,6 +180,7 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
         js = [Script("chat/admin/provider.js", defer=True)]
 
     form = ProviderForm
+    formfield_overrides = OVERRIDES
     inlines = [LanguageModelInline]
     list_display = ["name", "base_url", "kind", "api_key_state", "enabled"]
     list_filter = ["enabled", "kind"]
@@ -211,14 +219,16 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
 
     @admin.display(description=_("stored key"))
     def api_key_state(self, provider: Provider) -> str:
-        """`set, …abcd, on 3 May 2026`; the end is enough to tell which of several keys it is."""
+        """`set, …abcd, on 3 May 2026`: the end tells which of several keys it is; of a short one too much."""
         if not provider.ciphertext:
             return str(_("not set"))
         try:
-            end = provider.credentials().secret[-4:]
+            secret = provider.credentials().secret
         except CredentialsUnreadable:
             return str(_("set, but no key of PORTAL_KEYRING opens it: enter it again"))
-        words = [str(_("set")), f"…{end}"]
+        words = [str(_("set"))]
+        if len(secret) >= SHOWN_OF:
+            words.append(f"…{secret[-4:]}")
         if provider.credentials_set_at:
             words.append(_("on %s") % date_format(timezone.localtime(provider.credentials_set_at), "DATE_FORMAT"))
         return ", ".join(words)
@@ -229,13 +239,17 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
         pairs = [(name, model) for model, names in provider.refused_fields.items() for name in names]
         return ", ".join(f"{name} ({model})" if model else name for name, model in pairs)
 
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context |= {"may_choose_models": may_choose_models(request.user)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def get_urls(self) -> list[URLPattern]:
         models = self.admin_site.admin_view(self.choose_models)
-        return [path("<path:object_id>/models/", models, name="chat_provider_models"), *super().get_urls()]
+        return [path("<int:object_id>/models/", models, name="chat_provider_models"), *super().get_urls()]
 
-    def choose_models(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def choose_models(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Which of its models are offered."""
-        return choose_models(request, self.admin_site, object_id)
+        return choose_models(request, self, object_id)
 
     def response_add(self, request: HttpRequest, obj: Provider, post_url_continue: str | None = None) -> HttpResponse:
         """A new provider without models: what it offers is the next question."""
@@ -294,6 +308,7 @@ class PriceInline(admin.TabularInline):
 class LanguageModelAdmin(WeatherOfModels):
     """All models of all providers, in the order in which they are offered."""
 
+    formfield_overrides = OVERRIDES
     inlines = [PriceInline]
     list_display = ["__str__", "name", "provider", "context_window", "encoding", "position", "enabled"]
     list_filter = ["enabled", "provider"]

@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.findings import what_failed
 from chat.generation.health import Mark
 from chat.generation.weather import Station, station_of
-from chat.messages import roughly, sentence
+from chat.messages import roughly
 from chat.models import LanguageModel, Provider
 
 UNKNOWN = "–"
@@ -53,7 +54,7 @@ class WeatherOfProviders(admin.ModelAdmin):
             messages.warning(
                 request,
                 gettext("This provider is %(state)s: %(reason)s It is tried again by itself.")
-                % {"state": in_words(mark), "reason": sentence(mark.code)},
+                % {"state": in_words(mark), "reason": what_failed(mark.code)},
             )
         return super().render_change_form(request, context, add, change, form_url, obj)
 

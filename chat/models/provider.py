@@ -176,6 +176,8 @@ class Provider(models.Model):
         for name in ("extra_headers", "extra_query", "extra_body"):
             if not isinstance(getattr(self, name), dict):
                 raise ValidationError({name: _("A JSON object is needed, for example {}.")})
+        if not all(isinstance(value, str) for value in self.extra_headers.values()):
+            raise ValidationError({"extra_headers": _("Each header needs a text in quotes.")})
 
     def _clean_address(self, field: str, clean: Callable[[str], str]) -> str:
         """The tidied address in `field`. Raises ValidationError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -170,6 +172,50 @@ def test_fields_that_a_server_refused_are_shown_and_can_be_sent_again(browse, pr
     browse.post(page, form_of(provider, send_again="on"))
     provider.refresh_from_db()
     assert provider.refused_fields == {}
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [("sk-0123456789-wxyz", "…wxyz"), ("a-key-of-sixteen", "…teen"), ("fifteen-letters", None), ("ollama", None)],
+)
+def test_of_a_short_key_not_even_the_end_is_shown(browse, provider, secret, shown):
+    browse.post(address("provider", provider), form_of(provider, api_key=secret))
+    found = re.search(r"\bset,(?: (…\w+),)? on ", browse.get(address("provider", provider)).content.decode())
+    assert found and found[1] == shown
+
+
+def test_a_new_key_that_comes_with_an_error_is_asked_for_again(browse, provider):
+    page = browse.post(address("provider", provider), form_of(provider, name="", api_key="sk-new-0123456789"))
+    assert "Enter the key again" in page.content.decode() and "sk-new" not in page.content.decode()
+    page = browse.post(address("provider", provider), form_of(provider, name=""))
+    assert "Enter the key again" not in page.content.decode()
+
+
+@pytest.mark.parametrize("name", ["extra_headers", "extra_query", "extra_body"])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"a": NaN}', '{"a": -Infinity}', '{"a": 1e999}', '{"a": %s}' % ("9" * 5000), "[" * 100_000]
+)
+def test_what_no_database_can_store_is_no_json(browse, provider, name, text):
+    page = browse.post(address("provider", provider), form_of(provider, **{name: text, "name": "renamed"}))
+    assert page.status_code == 200 and "errorlist" in page.content.decode()
+    provider.refresh_from_db()
+    assert provider.name != "renamed" and getattr(provider, name) == {}
+
+
+def test_a_header_is_a_text(browse, provider):
+    page = browse.post(address("provider", provider), form_of(provider, extra_headers='{"X-Team": 7}'))
+    assert "Each header needs a text in quotes." in page.content.decode()
+    browse.post(address("provider", provider), form_of(provider, extra_headers='{"X-Team": "7"}'))
+    provider.refresh_from_db()
+    assert provider.extra_headers == {"X-Team": "7"}
+
+
+def test_default_options_of_a_model_are_json_that_can_be_stored(browse, rows):
+    model = rows["languagemodel"]
+    values = {"provider": model.provider_id, "name": model.name, "position": 1, "prices-TOTAL_FORMS": 0,
+              "prices-INITIAL_FORMS": 0}  # fmt: skip
+    page = browse.post(address("languagemodel", model), {**values, "default_options": '{"temperature": NaN}'})
+    assert page.status_code == 200 and "Enter a valid JSON." in page.content.decode()
 
 
 def test_plain_http_is_refused_outside_a_private_network(browse, provider):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 
@@ -137,9 +139,9 @@ def test_the_chosen_models_are_offered_in_their_order_with_what_is_known_of_them
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        (error(401), "The model server refused our key."),
-        (html(), "That address doesn&#x27;t answer like a model API."),
-        (error(500), "The model server had an error."),
+        (error(401), "Enter it anew;"),
+        (html(), "This address doesn’t answer like a model API."),
+        (error(500), "The server had an error of its own."),
         (document({"data": []}), "The server lists no models."),
     ],
 )
@@ -180,11 +182,41 @@ def test_told_prices_are_stored_with_what_is_offered_and_an_admins_own_stay(brow
     }
 
 
-def test_only_who_may_change_providers_sees_the_list(client, connected):
+@pytest.mark.parametrize(
+    ("rights", "may"),
+    [
+        (["view_provider"], False),
+        (["change_provider", "add_languagemodel"], False),  # what is left out is taken away from people
+        (["change_provider", "change_languagemodel"], False),
+        (["change_provider", "add_languagemodel", "change_languagemodel"], True),
+    ],
+)
+def test_only_who_may_change_provider_and_models_sees_the_list(client, connected, upstream: Upstream, rights, may):
+    upstream.play(LIST, document({"data": [{"id": "a"}]}))
     colleague = get_user_model().objects.create_user("colleague", password="x", is_staff=True)
-    colleague.user_permissions.add(Permission.objects.get(codename="view_provider"))
+    colleague.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client.force_login(colleague)
-    assert client.get(models_page(connected)).status_code == 403
+    assert client.get(models_page(connected)).status_code == (200 if may else 403)
+    assert (models_page(connected) in client.get(address("provider", connected)).content.decode()) is may
+
+
+def test_the_choice_of_models_stands_in_the_history(browse, connected, upstream: Upstream):
+    upstream.play(LIST, document({"data": [{"id": "a"}]}))
+    browse.post(models_page(connected), {"offer": ["a"]})
+    assert LogEntry.objects.get().get_change_message() == "Changed models."
+
+
+def test_a_choice_with_something_wrong_in_it_is_shown_again(browse, connected, upstream: Upstream):
+    upstream.play(LIST, document({"data": [{"id": "a"}, {"id": "b"}]}))
+    Group.objects.create(name="research")
+    shown = browse.post(models_page(connected), {"offer": ["b"], "groups": ["999"]}).content.decode()
+    assert re.findall(r'value="(\w)" checked', shown) == ["b"]
+    assert not LanguageModel.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["abc/models/", "abc/examine/", "999/models/"])
+def test_a_provider_that_is_none_is_not_found(browse, db, end):
+    assert browse.get(f"/admin/chat/provider/{end}", follow=True).status_code in (200, 404)
 
 
 def test_a_model_of_a_group_is_offered_to_its_people_only(connected):

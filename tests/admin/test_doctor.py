@@ -106,6 +106,19 @@ def test_a_provider_that_was_not_examined_says_so(browse, provider):
     assert NOT_YET in text and page(provider) in text and shown(text) == {}
 
 
+def test_who_may_not_change_models_sets_nothing_of_them(colleague, provider, browse):
+    examined(browse, provider)
+    rights = Permission.objects.filter(codename__in=("view_provider", "change_provider"))
+    colleague.user_permissions.set(rights)
+    theirs = Client()
+    theirs.force_login(colleague)
+    theirs.post(page(provider, "examine/use/"))
+    provider.refresh_from_db()
+    assert provider.usage_mode == "never" and provider.models.get().context_window is None
+    browse.post(page(provider, "examine/use/"))
+    assert provider.models.get().context_window == 8192
+
+
 def test_a_new_provider_has_no_doctor_yet(browse):
     assert "doctor-heading" not in browse.get("/admin/chat/provider/add/").content.decode()
 

@@ -109,3 +109,22 @@ def test_a_longer_list_of_models_can_be_searched(
     assert [row["name"] for row in portal.rows("select name from chat_languagemodel where name like 'maker/%'")] == [
         "maker/model-31"
     ]
+
+
+def test_a_form_that_comes_back_with_an_error_is_filled_in_as_before(page: Page, portal: Portal) -> None:
+    log_in(page, portal)
+    page.goto(f"{portal.url}/admin/chat/provider/add/")
+    kind, address, private = page.locator("#id_kind"), page.locator("#id_base_url"), page.locator("#id_private_network")
+    kind.select_option("openai")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    expect(address).to_have_value("https://api.openai.com/v1")
+    kind.select_option("groq")
+    expect(address).to_have_value("https://api.groq.com/openai/v1")
+
+    kind.select_option("ollama")
+    expect(private).to_be_checked()
+    private.uncheck()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".errorlist").first).to_be_visible()
+    expect(private).not_to_be_checked()

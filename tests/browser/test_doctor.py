@@ -90,3 +90,38 @@ def test_the_card_fits_a_phone(doctor: Page, upstream: Upstream, width: int) -> 
     page.get_by_role("button", name="Examine").click()
     expect(page.locator("[data-part=status]")).to_have_text("Examined.")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_it_costs_follows_the_model(doctor: Page, portal: Portal) -> None:
+    page = doctor
+    (model,) = portal.rows("select id, name from chat_languagemodel where name = 'fake'")
+    portal.execute(
+        "insert into chat_price (model_id, prompt, completion, currency, valid_from)"
+        " values (?, 2.5, 10, 'USD', '2026-01-01')",
+        model["id"],
+    )
+    page.get_by_role("link", name="Examine…").click()
+    money = page.locator("[data-part=money]")
+    expect(money).to_have_text("At the prices that are set, this is at most $0.0055.")
+    page.locator("[name=model]").fill("another")
+    expect(money).to_have_text("No price is set for this model.")
+    page.locator("[name=model]").fill("fake")
+    expect(money).to_have_text("At the prices that are set, this is at most $0.0055.")
+    portal.execute("delete from chat_price")
+
+
+def test_blanks_are_no_model_and_a_failure_leaves_the_keyboard_where_it_was(doctor: Page, upstream: Upstream) -> None:
+    page = doctor
+    page.get_by_role("link", name="Examine…").click()
+    button, status = page.get_by_role("button", name="Examine"), page.locator("[data-part=status]")
+    page.locator("[name=model]").fill("   ")
+    button.click()
+    expect(page.locator("[name=model]")).to_be_focused()
+    expect(status).to_be_empty()
+
+    page.route("**/examine/", lambda route: route.fulfill(content_type="text/html", body=""))
+    page.locator("[name=model]").fill(MODEL)
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(status).to_have_text("The connection broke off. Examine again.")
+    expect(button).to_be_focused()

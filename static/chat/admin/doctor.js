@@ -28,7 +28,12 @@ class Examination {
     event.preventDefault();
     const { status, progress, findings, card } = this.#parts;
     const button = this.#form.querySelector("button");
+    const { model } = this.#form.elements;
+    model.value = model.value.trim();
+    if (!this.#form.reportValidity()) return;
     const body = new FormData(this.#form);
+    const hadFocus = button === document.activeElement;
+    const hadCard = !card.hidden;
     findings.replaceChildren();
     this.#parts["not-examined"]?.remove();
     card.hidden = true;
@@ -43,6 +48,10 @@ class Examination {
     }
     progress.hidden = true;
     button.disabled = false;
+    if (card.hidden) {
+      card.hidden = !hadCard; // the one of the last time still holds
+      if (hadFocus) button.focus();
+    }
   };
 
   // → what is to be said at the end. Throws when the connection breaks off.

@@ -11,9 +11,10 @@ if (kind?.dataset.presets && auth) {
   const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
   const untouched = new Map(Object.keys(presets[""]).map((name) => [name, presets[""][name]]));
 
+  const preset = () => Object.entries({ ...presets[""], ...presets[kind.value] });
+
   const fill = () => {
-    const preset = { ...presets[""], ...presets[kind.value] };
-    for (const [name, value] of Object.entries(preset)) {
+    for (const [name, value] of preset()) {
       const field = fieldOf(name);
       if (field === null || valueOf(field) !== untouched.get(name)) continue;
       if (field.type === "checkbox") field.checked = value;
@@ -33,6 +34,8 @@ if (kind?.dataset.presets && auth) {
 
   kind.addEventListener("change", fill);
   auth.addEventListener("change", show);
-  if (kind.dataset.isNew) fill();
+  // A form that comes back with an error holds what this kind has filled in, and what was changed in that.
+  if (kind.dataset.isNew && fieldOf("preset").value !== kind.value) fill();
+  else if (kind.dataset.isNew) for (const [name, value] of preset()) untouched.set(name, value);
   show();
 }

@@ -1,0 +1,34 @@
+"""A form's field for JSON that any database can store. Django's lets some texts through, and breaks at others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.forms.fields import InvalidJSONInput
+
+
+class JSONField(forms.JSONField):
+    """Refuses NaN, Infinity, numbers of thousands of digits, and what is nested too deeply, like what is no JSON."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            found = super().to_python(value)
+            json.dumps(found, allow_nan=False)
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid", params={"value": value}) from error
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was entered, to be shown once more."""
+        try:
+            return super().bound_data(data, initial)
+        except (ValueError, RecursionError):
+            return InvalidJSONInput(data)
+
+
+OVERRIDES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.JSONField: {"form_class": JSONField}}
+"""For `formfield_overrides` of a ModelAdmin."""
