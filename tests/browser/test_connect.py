@@ -49,6 +49,7 @@ def test_a_provider_is_connected_in_two_minutes(
     began = time.monotonic()
     page.goto(f"{portal.url}/admin/")
     page.locator(".model-provider .addlink").first.click()
+    expect(page.get_by_label("Name:").first).to_be_focused()
     picture(page, f"{name}-1-form")
     page.get_by_label("Name:").first.fill(name.title())
     page.get_by_label("Kind:").select_option(label=kind)
