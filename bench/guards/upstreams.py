@@ -52,4 +52,25 @@ UPSTREAMS = [
         "~Exists(groups) | Exists(groups)",
         ("tests/admin/test_connect.py::test_a_model_of_a_group_is_offered_to_its_people_only",),
     ),
+    Guard(
+        "a request keeps the price it was asked at",
+        "chat/generation/accept.py",
+        "**priced(Price.objects.rate(model.pk, now)),",
+        "",
+        ("tests/process/test_costs.py::test_the_end_tells_the_cost_and_a_new_price_leaves_it_as_it_was",),
+    ),
+    Guard(
+        "what broke off after a kill has its cost",
+        "chat/generation/recovery.py",
+        "rate=record.rate,",
+        "",
+        ("tests/process/test_costs.py::test_what_was_stopped_failed_or_killed_has_its_cost_too",),
+    ),
+    Guard(
+        "a price that begins later does not hold yet",
+        "chat/models/price.py",
+        "valid_from__lte=moment or timezone.now()",
+        "valid_from__isnull=False",
+        ("tests/models/test_price.py",),
+    ),
 ]
