@@ -19,8 +19,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from chat.admin.prices import price_in_words
 from chat.findings import what_failed
-from chat.messages import money_in_words
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import ListedModel, ProviderError, list_models
 
@@ -54,10 +54,7 @@ class Choice:
     @property
     def price(self) -> str:
         """“$0.15 · $0.60”, a million tokens in and out."""
-        rate = self.model.rate
-        if rate is None:
-            return "–"
-        return f"{money_in_words(rate.prompt, rate.currency)} · {money_in_words(rate.completion, rate.currency)}"
+        return price_in_words(self.model.rate)
 
 
 def may_choose_models(user: User | AnonymousUser) -> bool:

@@ -19,9 +19,10 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.doctor import ExaminedAdmin
 from chat.admin.json_field import OVERRIDES
 from chat.admin.offered_models import choose_models, may_choose_models
+from chat.admin.prices import PricedModels, PriceInline
 from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
-from chat.models import CredentialsUnreadable, LanguageModel, Price, Provider
+from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
@@ -289,23 +290,8 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
         super().save_model(request, obj, form, change)
 
 
-class PriceInline(admin.TabularInline):
-    """The model's price list, the price of today first."""
-
-    model = Price
-    extra = 0
-    ordering = ["-valid_from"]
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """As wide as what is written in it."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and db_field.name == "currency":
-            field.widget.attrs |= {"size": 4, "class": ""}
-        return field
-
-
 @admin.register(LanguageModel)
-class LanguageModelAdmin(WeatherOfModels):
+class LanguageModelAdmin(PricedModels, WeatherOfModels):
     """All models of all providers, in the order in which they are offered."""
 
     formfield_overrides = OVERRIDES

@@ -1,0 +1,52 @@
+"""What models cost: their price list on their own page, and the price of today in the list of models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
+
+from chat.messages import money_in_words
+from chat.models import LanguageModel, Price
+from chat.pricing import Rate
+
+UNKNOWN = "–"
+
+
+class PriceInline(admin.TabularInline):
+    """The model's price list, the price of today first."""
+
+    model = Price
+    extra = 0
+    ordering = ["-valid_from"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """As wide as what is written in it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "currency":
+            field.widget.attrs |= {"size": 4, "class": ""}
+        return field
+
+
+class PricedModels(admin.ModelAdmin):
+    """The column of today's prices: one query for all rows."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        rates: Any = SimpleLazyObject(lambda: Price.objects.rates(LanguageModel.objects.values_list("pk", flat=True)))
+
+        @admin.display(description=_("price per million tokens, in and out"))
+        def price(model: LanguageModel) -> str:
+            return price_in_words(rates.get(model.pk))
+
+        columns = list(super().get_list_display(request))
+        return [*columns[:-2], price, *columns[-2:]]
+
+
+def price_in_words(rate: Rate | None) -> str:
+    """“$0.15 · $0.60”: a million tokens in and out."""
+    if rate is None:
+        return UNKNOWN
+    return f"{money_in_words(rate.prompt, rate.currency)} · {money_in_words(rate.completion, rate.currency)}"
