@@ -296,7 +296,7 @@ class LanguageModelAdmin(PricedModels, WeatherOfModels):
 
     formfield_overrides = OVERRIDES
     inlines = [PriceInline]
-    list_display = ["__str__", "name", "provider", "context_window", "encoding", "position", "enabled"]
+    list_display = ["__str__", "name", "provider", "context_window", "position", "enabled"]
     list_filter = ["enabled", "provider"]
     list_select_related = ["provider"]
     search_fields = ["name", "label", "provider__name"]
