@@ -163,7 +163,7 @@ class Upstream:
         """How many requests match."""
         return len(self.matching(model, prompt))
 
-    def wait_for(self, condition: Callable[[], T], timeout: float = 5.0) -> T:
+    def wait_for(self, condition: Callable[[], T], timeout: float = 20.0) -> T:
         """Wait until the condition, looked at after every report, gives something true; returns that."""
         until = time.monotonic() + timeout
         with self._changed:
@@ -174,18 +174,18 @@ class Upstream:
                 self._changed.wait(left)
             return value
 
-    def wait_for_requests(self, count: int = 1, model: str | None = None, timeout: float = 5.0) -> list[RequestLog]:
+    def wait_for_requests(self, count: int = 1, model: str | None = None, timeout: float = 20.0) -> list[RequestLog]:
         """Wait until so many requests came."""
         self.wait_for(lambda: self.count(model) >= count, timeout)
         return self.matching(model)
 
-    def wait_for_gate(self, gate: str, times: int = 1, timeout: float = 5.0) -> RequestLog:
+    def wait_for_gate(self, gate: str, times: int = 1, timeout: float = 20.0) -> RequestLog:
         """Wait until so many requests have come to a gate; returns the last of them."""
         found = self.wait_for(lambda: self._at_gate(gate) if len(self._at_gate(gate)) >= times else None, timeout)
         assert found
         return found[-1]
 
-    def wait_for_close(self, request: RequestLog, timeout: float = 5.0) -> float:
+    def wait_for_close(self, request: RequestLog, timeout: float = 20.0) -> float:
         """Wait until a request's connection ended; returns when that was."""
         self.wait_for(lambda: request.closed_at is not None, timeout)
         assert request.closed_at is not None
