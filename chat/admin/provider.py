@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import transaction
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -20,6 +22,7 @@ from chat.admin.doctor import ExaminedAdmin
 from chat.admin.offered_models import choose_models
 from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
+from chat.generation.weather import station_of
 from chat.models import CredentialsUnreadable, LanguageModel, Price, Provider
 from chat.providers import KINDS
 
@@ -273,6 +276,8 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
                 _("The address leads to another server, so the stored API key was deleted. Enter the key for it."),
             )
         super().save_model(request, obj, form, change)
+        # Not before others can read it: what is tried is the stored row.
+        transaction.on_commit(partial(station_of(request).try_again, obj.pk))
 
 
 class PriceInline(admin.TabularInline):
