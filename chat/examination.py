@@ -34,12 +34,16 @@ class UnderWay(Exception):
     """Somebody has this provider examined just now."""
 
 
+class Moved(Exception):
+    """The provider's address was changed meanwhile, or it was deleted: what was found tells of another server."""
+
+
 async def examine(
     provider: Provider, model: str, user: User | None = None, user_name: str = ""
 ) -> AsyncGenerator[Finding, None]:
     """Yield the findings as they come; after the last one they are kept. Closing this ends it, and keeps none.
 
-    Raises UnderWay and CredentialsUnreadable before anything is asked.
+    Raises UnderWay and CredentialsUnreadable before anything is asked, Moved after the last one when none can be kept.
     """
     if provider.pk in _under_way:
         raise UnderWay
@@ -131,10 +135,13 @@ def _row_of(provider: Provider, model: str) -> LanguageModel | None:
 
 
 def _keep(provider: Provider, found: Sequence[Finding]) -> None:
-    provider.findings = [asdict(finding) for finding in found]
-    provider.examined_at = timezone.now()
-    kept = {"findings": provider.findings, "examined_at": provider.examined_at}
-    Provider.objects.filter(pk=provider.pk).update(**kept)  # it may have been deleted meanwhile
+    """Raises Moved."""
+    findings, now = [asdict(finding) for finding in found], timezone.now()
+    examined = Provider.objects.filter(pk=provider.pk, base_url=provider.base_url, token_url=provider.token_url)
+    if not examined.update(findings=findings, examined_at=now):
+        provider.findings, provider.examined_at = [], None
+        raise Moved
+    provider.findings, provider.examined_at = findings, now
 
 
 def _record(

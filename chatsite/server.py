@@ -70,6 +70,16 @@ class LimitedRequest(http_protocol.WebRequest):
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
 
+    def handle_exception(self, exception: BaseException) -> None:
+        """What breaks in the middle of an answer cuts the line: the last chunk is missing, so whoever reads it knows.
+
+        Daphne would begin a second answer, and raise: the loop that clears up after all connections would end.
+        """
+        if not self._response_started:
+            super().handle_exception(exception)
+        elif not self.finished and self.channel is not None:
+            self.channel.loseConnection()
+
     def _refuse(self) -> None:
         self._refused = True
         self.channel.transport.write(TOO_LARGE)

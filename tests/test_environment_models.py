@@ -73,6 +73,13 @@ def test_an_upstream_that_gives_no_list_is_a_warning_and_what_was_offered_stays(
     assert usable() == ["first", "second"]
 
 
+def test_names_that_no_database_takes_are_offered_as_it_takes_them(listing):
+    listing.answer = (200, {"data": [{"id": "half \ud83d"}, {"id": "zero \x00"}]})
+
+    assert sync_environment_provider(listing.base_url, KEY, []) == []
+    assert usable() == ["half ?", "zero ?"]
+
+
 def test_an_empty_list_is_a_warning_too(listing):
     listing.answer = (200, {"data": []})
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from chat.models import LanguageModel, Provider, UsageRecord
 from chat.providers.doctor import CHECKS
-from tests.upstream import Upstream
+from tests.upstream import Gate, Upstream, answer
 
 SECRET = "sk-canary-0123456789abcdef"
 
@@ -103,3 +105,22 @@ def test_a_key_that_nobody_can_read_is_said(provider, settings, upstream):
     with pytest.raises(CommandError, match="PORTAL_KEYRING"):
         call_command("probe_provider", "upstream")
     assert upstream.requests == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_was_exchanged_meanwhile_is_said(provider, upstream):
+    upstream.play("slow", answer("1, 2, ", Gate("here"), "3"))
+
+    def exchange() -> None:
+        upstream.wait_for_gate("here")
+        Provider.objects.update(base_url="https://other.example/v1")
+        connection.close()
+        upstream.open("here")
+
+    exchanging = threading.Thread(target=exchange)
+    exchanging.start()
+    with pytest.raises(CommandError, match="tells of another server"):
+        call_command("probe_provider", "upstream", "--model", "slow")
+    exchanging.join()
+    provider.refresh_from_db()
+    assert (provider.findings, provider.examined_at) == ([], None)

@@ -32,6 +32,8 @@ LINES = "application/x-ndjson"
 
 PAGE, CARD, FINDING = (f"admin/chat/provider/{name}.html" for name in ("examine", "_card", "_finding"))
 
+REFUSALS = (examination.UnderWay, examination.Moved, CredentialsUnreadable)
+
 
 class ExaminedAdmin(admin.ModelAdmin):
     """The admin of providers, with the doctor."""
@@ -123,7 +125,7 @@ async def _page(
         async with aclosing(_findings(request, provider, model)) as findings:
             async for _finding in findings:
                 pass
-    except (examination.UnderWay, CredentialsUnreadable) as error:
+    except REFUSALS as error:
         refusal = _refusal(error)
     yield (await _rendered(request, language, PAGE, {**context, "refusal": refusal}, provider)).encode()
 
@@ -138,7 +140,7 @@ async def _lines(
                 yield _line(finding=await _rendered(request, language, FINDING, {"finding": finding}))
         context = {"original": provider, "may_use": True}
         yield _line(card=await _rendered(request, language, CARD, context, provider))
-    except (examination.UnderWay, CredentialsUnreadable) as error:
+    except REFUSALS as error:
         yield _line(refusal=_refusal(error))
 
 
@@ -171,4 +173,6 @@ def _line(**value: str) -> bytes:
 def _refusal(error: Exception) -> str:
     if isinstance(error, CredentialsUnreadable):
         return str(_("The stored key can’t be read with PORTAL_KEYRING: enter it anew."))
+    if isinstance(error, examination.Moved):
+        return str(_("The address was changed meanwhile: what was found tells of another server, and is not kept."))
     return str(_("This provider is being examined already. Wait for the end, and load this page again."))

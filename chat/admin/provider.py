@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import transaction
 from django.forms.widgets import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,6 +24,7 @@ from chat.admin.offered_models import choose_models, may_choose_models
 from chat.admin.prices import PricedModels, PriceInline
 from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
+from chat.generation.weather import station_of
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
 
@@ -288,6 +291,8 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
                 _("The address leads to another server, so the stored API key was deleted. Enter the key for it."),
             )
         super().save_model(request, obj, form, change)
+        # Not before others can read it: what is tried is the stored row.
+        transaction.on_commit(partial(station_of(request).try_again, obj.pk))
 
 
 @admin.register(LanguageModel)

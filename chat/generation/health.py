@@ -1,12 +1,14 @@
 """Which providers do not answer now: told by the ends of real answers, and tried again in the background while marked.
 
-Kept in memory: after a start nothing is marked. `failing` may be called in any thread, all else on the event loop.
+Kept in memory: after a start nothing is marked. `failing` and `try_again` may be called in any thread, all else on the
+event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -76,6 +78,15 @@ class Health:
         """The mark of a provider that does not answer; None when nothing is wrong with it."""
         return self._marks.get(provider)
 
+    def try_again(self, provider: int) -> None:
+        """Somebody has changed the provider: if it is marked, it is tried at the next look, whatever its pause.
+
+        Sets one float, so any thread may do it.
+        """
+        course = self._courses.get(provider)
+        if course is not None:
+            course.next_probe = self._clock()
+
     def heard(self, provider: int | None, end: End) -> None:
         """An answer of this provider has ended."""
         if provider is None:
@@ -92,8 +103,8 @@ class Health:
         """The marked providers whose pause is over."""
         return [provider for provider in self._marks if self._courses[provider].next_probe <= self._clock()]
 
-    def probed(self, provider: int, code: str) -> None:
-        """It was tried again: `code` is why it failed, '' when it is there."""
+    def probed(self, provider: int, code: str, began: float = math.inf) -> None:
+        """It was tried again, at `began`: `code` is why it failed, '' when it is there."""
         mark = self._marks.get(provider)
         if mark is None:  # a real answer came meanwhile
             return
@@ -101,7 +112,8 @@ class Health:
         if code in SILENT:
             self._marks[provider] = Mark(mark.since, code)
             course.pause = min(2 * course.pause, LONGEST_PAUSE_SECONDS)
-            course.next_probe = self._clock() + course.pause
+            if course.next_probe <= began:  # else it was changed since, and this tells of how it was
+                course.next_probe = self._clock() + course.pause
             return
         # A list of models is less than an answer: the next failure marks it again at once.
         while len(course.failures) >= ROW:
@@ -120,7 +132,7 @@ class Health:
             await asyncio.gather(*(self._probe(provider, read) for provider in self.due()))
 
     async def _probe(self, provider: int, read: Callable[..., Awaitable[Any]]) -> None:
-        code = "upstream_error"
+        code, began = "upstream_error", self._clock()
         try:
             endpoint = await read(_endpoint, provider)
             if endpoint is None:
@@ -131,7 +143,7 @@ class Health:
             code = "upstream_auth"
         except Exception:
             logger.exception("provider %d could not be tried again", provider)
-        self.probed(provider, code)
+        self.probed(provider, code, began)
 
     def _failed(self, provider: int, code: str) -> None:
         course = self._courses.setdefault(provider, _Course(PAUSE_SECONDS))

@@ -61,7 +61,7 @@ class _Hour:
 
 
 class Station:
-    """Keeps the weather of all models. `of`, `mark` and `choices` may be called in any thread."""
+    """Keeps the weather of all models. `of`, `mark`, `try_again` and `choices` may be called in any thread."""
 
     def __init__(self, health: Health | None = None) -> None:
         self._health = health
@@ -83,6 +83,11 @@ class Station:
     def mark(self, provider: int) -> Mark | None:
         """Since when the provider does not answer, None when nothing is wrong with it."""
         return self._health.failing(provider) if self._health else None
+
+    def try_again(self, provider: int) -> None:
+        """The provider was changed: a mark of it is looked after at once."""
+        if self._health:
+            self._health.try_again(provider)
 
     def of(self, model: LanguageModel) -> Weather:
         """How the model does."""

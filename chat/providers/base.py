@@ -228,6 +228,7 @@ class Endpoint:
     think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
                       same without the first tag
     max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
+    extra_headers     as they are stored: a value that is no text is refused when it is to be sent
     extra_query       added to the address; extra_body is added to the payload, and options win over it
     max_parallel      answers at once; 0 = no limit
     private_network   plain http, and addresses of this machine and of private networks, are allowed
@@ -246,7 +247,7 @@ class Endpoint:
     whole_answers: bool = False
     think_tags: str = "kept"
     max_tokens_field: str = "max_tokens"
-    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     extra_query: Mapping[str, str] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     limits: TimeLimits = field(default_factory=TimeLimits)
@@ -254,6 +255,12 @@ class Endpoint:
     private_network: bool = False
     refused_fields: frozenset[tuple[str, str]] = frozenset()
     remember: Callable[[Refused], None] | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What upstream may repeat of ours, and nobody is to read."""
+        extra = (value for value in self.extra_headers.values() if isinstance(value, str))
+        return (self.api_key, self.key_id, *extra)
 
 
 class Adapter(Protocol):

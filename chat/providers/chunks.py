@@ -12,11 +12,13 @@ from typing import Any
 from chat.finish_reasons import meaning_of
 from chat.providers.base import Event, Finished, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
 from chat.providers.errors import failure, stream_complaint, stream_failure
+from chat.providers.redaction import word_of
 from chat.providers.think_tags import ThinkTags
 
 MAX_COUNT = 10**9
 MAX_TOOLS = 20
 TOOL_NAME_LENGTH = 64
+REASON_LENGTH = 100
 _CUMULATIVE_STREAK = 3
 
 _HIGH = re.compile(r"[\ud800-\udbff]\Z")
@@ -102,7 +104,7 @@ class ChunkMeaning:
             return
         model = chunk.get("model")
         if model and isinstance(model, str):
-            self._model = _whole(model[:200])
+            self._model = word_of(model)
             self._events.append(ModelNamed(self._model))
 
     def _choose(self, choice: Mapping[str, Any], position: int, escaped: bool, failed: bool) -> None:
@@ -161,7 +163,7 @@ class ChunkMeaning:
         if meaning_of(reason) == "error":
             self.failure = failure("upstream_error", f"finish_reason: {reason}")
             return
-        reason = _whole(reason[:100])
+        reason = word_of(reason, REASON_LENGTH)
         if reason != self.finish_reason:
             self.finish_reason = reason
             self._events.append(Finished(self.finish_reason))
@@ -230,11 +232,6 @@ class Surrogates:
         """U+FFFD for a half that is still held, else nothing."""
         held, self.held = self.held, ""
         return "\ufffd" if held else ""
-
-
-def _whole(text: str) -> str:
-    """The text without halves of surrogate pairs, which nothing that stores or sends text would take."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _texts(delta: Mapping[str, Any]) -> tuple[str, str]:

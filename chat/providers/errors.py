@@ -117,6 +117,20 @@ class FieldRefused(ProviderError):
         self.names = names
 
 
+class TokenFailed(ProviderError):
+    """No token came for the key id and its secret: it is the token address that failed, not the base URL."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__(
+            error.code,
+            permanent=error.permanent,
+            retry_after=error.retry_after,
+            reason=f"the token address: {error.reason}"[:200] if error.reason else "the token address",
+            max_tries=error.max_tries,
+            request_id=error.request_id,
+        )
+
+
 def failure(
     code: str,
     reason: str = "",

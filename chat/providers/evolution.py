@@ -93,7 +93,7 @@ def token_of(answer: object) -> Token:
     """The token in the server's answer. Raises ProviderError `upstream_bad_response`."""
     text = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
-        raise failure("upstream_bad_response", "the token address gave no token")
+        raise failure("upstream_bad_response", "no token")
     lifetime = answer.get("expires_in") if isinstance(answer, dict) else None
     is_number = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0
     return Token(text, float(lifetime)) if is_number and lifetime is not None else Token(text)

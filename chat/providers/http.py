@@ -19,10 +19,10 @@ import httpx
 from chat.providers.address import clean_base_url
 from chat.providers.base import Endpoint, Probe, ProviderError
 from chat.providers.deadline import Deadline
-from chat.providers.errors import failure, status_failure
+from chat.providers.errors import TokenFailed, failure, status_failure
 from chat.providers.evolution import EvolutionAuth, Token, token_of
 from chat.providers.gunzip import Gunzip
-from chat.providers.redaction import hide, learn, redact
+from chat.providers.redaction import hide, learn, redact, word_of
 from chat.providers.transport import PinnedTransport, is_silent_end, ssl_context, transport_failure, verifier
 
 ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
@@ -48,7 +48,7 @@ class Reply:
     def __init__(self, response: httpx.Response, probe: Probe, deadline: Deadline, sent_at: float) -> None:
         self.sent_at = sent_at
         self.request_id = _request_id(response.headers)
-        self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.content_type = hide(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
         self.rate_limits = _rate_limits(response.headers)
         self._probe = probe
         self._deadline = deadline
@@ -116,8 +116,7 @@ class Sender:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What upstream may repeat of ours, and nobody is to read."""
-        endpoint, token = self._endpoint, self._auth.secrets if self._auth else ()
-        return (endpoint.api_key, endpoint.key_id, *endpoint.extra_headers.values(), *token)
+        return (*self._endpoint.secrets, *(self._auth.secrets if self._auth else ()))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -173,19 +172,19 @@ class Sender:
     async def _fetch_token(self) -> Token:
         """A token for the key id and the secret. Raises ProviderError."""
         endpoint = self._endpoint
-        address = _base_url(endpoint.token_url)
-        there = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
         question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
         try:
+            address = _base_url(endpoint.token_url)
+            there = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
             async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(there) as client:
                 body = await _body(client, "POST", address, TOKEN_BYTES, self.secrets, json=question)
                 return token_of(_decoded(body))
         except TimeoutError as error:
-            raise failure("upstream_timeout", "the token address") from error
+            raise TokenFailed(failure("upstream_timeout")) from error
         except ProviderError as error:
             if error.code in ("upstream_rejected", "upstream_auth", "upstream_forbidden"):
                 raise failure("upstream_auth", "the key id or its secret was refused") from error
-            raise
+            raise TokenFailed(error) from error
 
     async def _open(self) -> httpx.AsyncClient:
         if self._client is None and self._endpoint.base_url.strip().lower().startswith("https:"):
@@ -285,15 +284,16 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
 async def _body(
     client: httpx.AsyncClient, method: str, path: str, max_bytes: int, secrets: Sequence[str], **more: Any
 ) -> bytes:
-    """What one small request is answered with; whoever calls limits its time. Raises ProviderError."""
+    """What one small request is answered with, unpacked; whoever calls limits its time. Raises ProviderError."""
     body = bytearray()
     try:
         async with client.stream(method, path, headers={"Accept": "application/json"}, **more) as response:
-            async for piece in response.aiter_raw():
-                body += piece
-                if len(body) > max_bytes:
-                    raise failure("upstream_bad_response", f"more than {max_bytes} bytes")
             headers, status = response.headers, response.status_code
+            try:
+                await _read(response, body, max_bytes)
+            except ProviderError:
+                if status == 200:  # of an error's body the beginning is enough, or nothing
+                    raise
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise transport_failure(error) from error
     if 300 <= status < 400:
@@ -301,6 +301,27 @@ async def _body(
     if status != 200:
         raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
     return bytes(body)
+
+
+async def _read(response: httpx.Response, body: bytearray, max_bytes: int) -> None:
+    """Put the answer into `body`, unpacked. Raises ProviderError when it is longer, or no gzip although packed."""
+    gunzip = _unpacker(response.headers)
+    async for received in response.aiter_raw():
+        for piece in _pieces(received, gunzip):
+            body += piece
+            if len(body) > max_bytes:
+                raise failure("upstream_bad_response", f"more than {max_bytes} bytes")
+    if gunzip is not None and not gunzip.complete:
+        raise failure("upstream_encoding", "gzip without its end")
+
+
+def _pieces(received: bytes, gunzip: Gunzip | None) -> Iterator[bytes]:
+    if gunzip is None:
+        yield received
+        return
+    gunzip.feed(received)
+    while gunzip.pending:
+        yield gunzip.piece()
 
 
 def _decoded(body: bytes) -> object:
@@ -333,12 +354,13 @@ async def _error_body(response: httpx.Response, request: _Request, seconds: floa
 
 
 def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
-    encodings = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    told = headers.get("content-encoding", "")
+    encodings = [name.strip().lower() for name in told.split(",")]
     encodings = [name for name in encodings if name not in ("", "identity")]
     if not encodings:
         return None
     if encodings not in (["gzip"], ["x-gzip"]):
-        raise failure("upstream_encoding", redact(", ".join(encodings)))
+        raise failure("upstream_encoding", redact(told))  # as it is written: a key in small letters is not known
     return Gunzip()
 
 
@@ -352,10 +374,11 @@ def _headers(auth: str, api_key: str) -> dict[str, str]:
     return headers
 
 
-def _sendable(headers: Mapping[str, str]) -> Mapping[str, str]:
+def _sendable(headers: Mapping[str, Any]) -> Mapping[str, str]:
     for name, value in headers.items():
+        is_text = isinstance(value, str) and name.isascii() and value.isascii() and value.isprintable()
         # By its Host another server behind the same address would be asked; the others tell where the request ends.
-        if name.strip().lower() in _OURS or not (name.isascii() and value.isascii() and value.isprintable()):
+        if name.strip().lower() in _OURS or not is_text:
             raise failure("upstream_rejected", f"the header {name!r} can't be sent")
     return headers
 
@@ -375,7 +398,7 @@ def _encoded(payload: Mapping[str, Any]) -> bytes:
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    return hide(next((headers[name][:200] for name in _ID_HEADERS if headers.get(name)), ""))
+    return word_of(next((headers[name] for name in _ID_HEADERS if headers.get(name)), ""))
 
 
 def _rate_limits(headers: Mapping[str, str]) -> dict[str, str]:

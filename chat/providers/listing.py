@@ -12,10 +12,12 @@ from chat.pricing import MILLION, Rate
 from chat.providers.base import Endpoint, ProviderError
 from chat.providers.errors import failure, stream_complaint, stream_failure
 from chat.providers.http import Sender
+from chat.providers.redaction import word_of
 
 LIST_BYTES = 4 * 1024 * 1024
 PROBE_BYTES = 64 * 1024
 MAX_MODELS = 2000
+KIND_LENGTH = 40
 MAX_WINDOW = 100_000_000
 _NO_CHAT = re.compile(
     r"embed|rerank|whisper|transcri|moderation|dall-e|gpt-image|stable-diffusion|(^|[-_/.])(tts|asr|bge|e5|clip|sora)([-_/.]|$)",
@@ -72,17 +74,16 @@ async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> str:
 
 def _listed(entry: object) -> ListedModel | None:
     facts: Mapping[str, Any] = entry if isinstance(entry, dict) else {"id": entry}
-    name = facts.get("id")
-    if not isinstance(name, str) or not name.strip():
+    name, kind = facts.get("id"), facts.get("type")
+    name = word_of(name.strip().removeprefix("models/")) if isinstance(name, str) else ""
+    if not name:
         return None
-    name = name.strip().removeprefix("models/")
-    kind = facts.get("type")
-    kind = kind if isinstance(kind, str) else ""
+    kind = word_of(kind, KIND_LENGTH) if isinstance(kind, str) else ""
     capabilities = _group(facts, "capabilities")
     return ListedModel(
-        name[:200],
+        name,
         context_window=_window(facts),
-        kind=kind[:40],
+        kind=kind,
         rate=_rate(_group(facts, "pricing")),
         can_chat=not _NO_CHAT.search(name)
         and kind in _CHAT_KINDS
@@ -95,10 +96,11 @@ def _window(facts: Mapping[str, Any]) -> int | None:
     """The size of the context window in tokens, by whichever name the server gives it."""
     names = ("context_length", "context_window", "max_model_len", "max_context_length", "loaded_context_length")
     sizes = [*(facts.get(name) for name in names), _group(facts, "meta").get("n_ctx_train")]
-    return next(_sizes(sizes), None)
+    return next(window_sizes(sizes), None)
 
 
-def _sizes(values: Iterable[object]) -> Iterator[int]:
+def window_sizes(values: Iterable[object]) -> Iterator[int]:
+    """Those of the values that a context window can have."""
     return (size for size in values if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW)
 
 

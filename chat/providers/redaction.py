@@ -115,6 +115,13 @@ def hide(text: str) -> str:
     return _known.hide(text)
 
 
+def word_of(text: str, length: int = LENGTH) -> str:
+    """A name or id of upstream's, fit to be stored: cut, without what was learnt, and without halves of characters
+    and zeros, which UTF-8 and PostgreSQL don't take."""
+    text = hide(text[: 20 * length]).replace("\x00", "?")
+    return text.encode("utf-8", "replace").decode()[:length]
+
+
 def masked(text: str) -> str:
     """What may be logged of a text, with its lines and its length."""
     text, at, parts = _known.hide(text), 0, []

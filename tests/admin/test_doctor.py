@@ -270,6 +270,36 @@ async def test_a_provider_is_examined_once_at_a_time(async_client: AsyncClient, 
     assert upstream.count("behaving") == 0
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "changed",
+    [{"base_url": "https://other.example/v1"}, {"token_url": "https://other.example/token"}, None],
+    ids=["address", "token address", "deleted"],
+)
+@pytest.mark.parametrize("has_script", [True, False], ids=["lines", "page"])
+async def test_findings_of_the_server_before_are_neither_kept_nor_shown_as_the_new_ones(
+    async_client: AsyncClient, staff, provider, upstream, changed, has_script
+):
+    await async_client.aforce_login(staff)
+    row = Provider.objects.filter(pk=provider.pk)
+    old = [{"check": "auth", "result": "good", "seconds": 0, "detail": {"case": "accepted"}}]
+    await row.aupdate(findings=old, examined_at=timezone.now())
+    upstream.play("slow", answer("1, 2, ", Gate("here"), "3"))
+    response: Any = await async_client.post(page(provider), {"model": "slow"}, headers=LINES if has_script else {})
+    reading = asyncio.create_task(read(response))
+    await asyncio.to_thread(upstream.wait_for_gate, "here")
+    if changed:
+        await row.aupdate(findings=[], examined_at=None, **changed)  # as an admin's form does it
+    else:
+        await row.adelete()
+    upstream.open("here")
+    text = await reading
+    assert "tells of another server" in text and '"card":' not in text
+    assert has_script or (shown(text) == {} and NOT_YET in text)
+    kept = await row.values_list("findings", "examined_at").afirst()
+    assert kept == (([], None) if changed else None)
+
+
 def test_a_key_that_nobody_can_read_is_said(browse, provider, upstream, settings):
     settings.PORTAL_KEYRING = [b"YW5vdGhlci1rZXktYW5vdGhlci1rZXktYW5vdGhlcjE="]
     text = examined(browse, provider)

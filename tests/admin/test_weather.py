@@ -12,6 +12,7 @@ from chat.admin.weather import in_words
 from chat.generation.health import Health, Mark
 from chat.generation.weather import Station
 from chat.models import LanguageModel, Provider
+from tests.admin.test_admin import form_of
 from tests.generation.test_health import fail
 from tests.generation.test_weather import failed, record
 from tests.scoped_client import ScopedClient
@@ -25,13 +26,18 @@ def station():
 
 
 @pytest.fixture
-def look(staff, station):
-    """The admin's browser, at a portal that knows the station."""
-    client = ScopedClient(weather=station)
+def client_of_portal(station):
+    """A browser at a portal that knows the station."""
+    return ScopedClient(weather=station)
+
+
+@pytest.fixture
+def look(staff, client_of_portal):
+    """The same, with the admin before it."""
 
     async def look(address):
-        await client.aforce_login(staff)
-        answer = await client.get(address)
+        await client_of_portal.aforce_login(staff)
+        answer = await client_of_portal.get(address)
         assert answer.status_code == 200
         return answer.content.decode()
 
@@ -79,6 +85,18 @@ async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, mod
     page = await look(f"/admin/chat/provider/{provider.pk}/change/")
     assert re.search(f'class="warning">This provider is {mark}: Nothing takes the connection.', page)
     assert "not answering" not in await look("/admin/chat/provider/add/")
+
+
+async def test_a_provider_that_was_changed_is_tried_again_at_once(look, client_of_portal, provider, station):
+    health = station._health
+    fail(health, provider=provider.pk)
+    await look("/admin/")
+    form = form_of(provider, private_network="on", name="renamed")
+    answer = await client_of_portal.post(f"/admin/chat/provider/{provider.pk}/change/", form | {"name": ""})
+    assert answer.status_code == 200 and health.due() == [], "it was not saved"
+    answer = await client_of_portal.post(f"/admin/chat/provider/{provider.pk}/change/", form)
+    assert answer.status_code == 302
+    assert health.due() == [provider.pk]
 
 
 def test_a_mark_of_another_day_says_which():

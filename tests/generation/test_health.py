@@ -134,6 +134,32 @@ def test_a_marked_provider_is_tried_again_after_longer_and_longer_pauses(health,
     assert health.failing(1).since == NOON
 
 
+def test_whoever_has_mended_it_need_not_wait_for_the_end_of_its_pause(health, clock):
+    fail(health)
+    for _ in range(4):
+        health.probed(1, "upstream_auth")
+    clock.now += 1
+    assert health.due() == []
+    health.try_again(1)
+    health.try_again(2)  # with which all is well
+    assert health.due() == [1]
+    health.probed(1, "")
+    assert health.failing(1) is None
+
+
+def test_a_try_that_began_before_it_was_mended_puts_off_no_other(health, clock):
+    fail(health)
+    clock.now += PAUSE_SECONDS
+    began = clock.now
+    clock.now += 1
+    health.try_again(1)
+    clock.now += 1
+    health.probed(1, "upstream_auth", began)
+    assert health.due() == [1]
+    health.probed(1, "upstream_auth", clock.now)
+    assert health.due() == []
+
+
 def test_a_provider_that_is_there_again_is_marked_no_more(health, clock):
     fail(health)
     clock.now += PAUSE_SECONDS

@@ -79,7 +79,7 @@ test("the figures stand in words and as a share, and near the window they warn",
   assert.deepEqual([classes.size, parts.share.value], [0, null]);
 });
 
-test("a failure leaves the last figure", async (context) => {
+test("a failure leaves the last figure, and the next pause asks again", async (context) => {
   const { answer, asked, change, parts, pause } = opened(context);
   change({ text: "hello" });
   pause();
@@ -88,9 +88,28 @@ test("a failure leaves the last figure", async (context) => {
   pause();
   await answer(null);
   assert.equal(parts.words.textContent, FIGURES.words);
+  pause();
+  assert.equal(asked.length, 2, "nobody paused: what failed is not asked for ever");
   change({});
   pause();
-  assert.equal(asked.length, 2, "what failed is not asked for ever");
+  assert.equal(asked.length, 3);
+  await answer({ ...FIGURES, words: "282 of 32k tokens" });
+  assert.equal(parts.words.textContent, "282 of 32k tokens");
+  change({});
+  pause();
+  assert.equal(asked.length, 3, "what was answered is known");
+});
+
+test("a failure that was overtaken changes nothing", async (context) => {
+  const { answer, asked, change, pause } = opened(context);
+  for (const text of ["long", "short"]) {
+    change({ text });
+    pause();
+  }
+  await answer(null);
+  change({});
+  pause();
+  assert.equal(asked.length, 2, "the last one is under way");
 });
 
 test("an answer that was overtaken is not shown", async (context) => {

@@ -19,7 +19,7 @@ import pytest
 from bench.scoreboard.canaries import needles
 from tests.portal import Portal
 from tests.upstream import Upstream
-from tests.upstream.script import DONE, Rst, Script, Send, answer, document, error, head, html, stream
+from tests.upstream.script import DONE, Rst, Script, Send, answer, chunk, document, error, head, html, raw_body, stream
 
 PIECE = 12
 """A part of the key that is this long is as good as the key."""
@@ -55,8 +55,16 @@ def faults(key: str) -> list[tuple[Script, str]]:
         ((Send(f"HTTP/1.1 200 OK\r\n{key}\r\n\r\n".encode()),), "upstream_bad_response"),
         ((*stream("Half", whole=False), Send(f"{key}\r\n".encode())), "upstream_malformed"),
         (stream("x", headers={"Content-Type": "text/event-stream", "Content-Encoding": key}), "upstream_encoding"),
+        (raw_body(b"hello", headers={"Content-Type": key}), "upstream_bad_response"),
         ((Rst(),), "upstream_"),
     ]
+
+
+def repeating(key: str) -> Script:
+    """A good answer that says the key in every field that is no text."""
+    parts = chunk("All the same.", model=key, id=key, system_fingerprint=key, service_tier=key, object=key)
+    headers = {"Content-Type": "text/event-stream", "X-Request-Id": key, "X-RateLimit-Reset": key}
+    return stream(parts, chunk(finish=key, usage=(7, 5), model=key), DONE, headers=headers)
 
 
 def test_the_needles_are_found_in_a_haystack():
@@ -85,8 +93,9 @@ async def test_the_key_is_nowhere_but_encrypted(is_evolution: bool, new_portal, 
         own_upstream.play("fake", script)
         finished = await socket.ask("hi")
         assert finished["state"] == "failed" and finished["code"].startswith(code), (finished, script)
-    own_upstream.play("fake", stream("All is ", "well.", DONE), answer("And on."))
-    assert (await socket.ask("hi"))["state"] == "completed"
+    own_upstream.play("fake", stream("All is ", "well.", DONE), repeating(key), answer("And on."))
+    for _ in range(2):
+        assert (await socket.ask("hi"))["state"] == "completed"
     assert own_upstream.requests[-1].headers["authorization"] == f"Bearer {key}", "it went where it belongs"
     own_upstream.close()
     assert (await socket.ask("hi"))["code"] == "upstream_unreachable"

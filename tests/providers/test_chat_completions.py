@@ -23,10 +23,12 @@ from chat.providers import (
 )
 from chat.providers.base import Refused
 from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
-from tests.upstream import DONE, Fin, Gate, Repeat, Stall, Upstream, answer, chunk, document, error, stream
+from tests.upstream import DONE, Fin, Gate, Repeat, Stall, Upstream, answer, chunk, document, error, raw_body, stream
 from tests.upstream.recordings import index, record, text
 from tests.upstream.script import counts
 
+PLAIN_KEY = "Correct-Horse-Battery-Staple"
+"""Known by its value only."""
 STOP_SECONDS = 0.25
 """After a stop, upstream's connection is closed within this time."""
 
@@ -112,6 +114,7 @@ async def test_an_untidy_address_reaches_the_same_endpoint(upstream: Upstream):
         ({"api_key": "ключ"}, "upstream_auth"),
         ({"api_key": "a\nb"}, "upstream_auth"),
         ({"extra_headers": {"X": "a\r\nEvil: b"}}, "upstream_rejected"),
+        *[({"extra_headers": {"X": value}}, "upstream_rejected") for value in (5, 1.5, True, None, ["a"], {})],
         ({"extra_body": {"temperature": float("nan")}}, "upstream_rejected"),
         ({"base_url": "ftp://x.example"}, "upstream_bad_response"),
         ({"base_url": "http://user:secret@127.0.0.1/v1"}, "upstream_bad_response"),
@@ -192,6 +195,24 @@ async def test_upstreams_id_of_the_request_is_told_also_with_an_error(header, up
     failed = await ask(adapter, "m")
     await adapter.aclose()
     assert failed.error is not None and failed.error.request_id == "r-8"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_server_that_repeats_our_key_in_place_of_names_does_not_get_it_told(whole: bool, upstream: Upstream):
+    said = chunk("Hello", model=f"m of {PLAIN_KEY}", finish=PLAIN_KEY, id=PLAIN_KEY, system_fingerprint=PLAIN_KEY)
+    headers = {"Content-Type": "text/event-stream", "X-Request-Id": PLAIN_KEY}
+    script = document(said, headers={"X-Request-Id": PLAIN_KEY}) if whole else stream(said, headers=headers)
+    upstream.play("m", script)
+    outcome = await ask_once(upstream.base_url, "m", api_key=PLAIN_KEY)
+    assert (outcome.models, outcome.finish, outcome.request_id) == (["m of […]"], "[…]", "[…]")
+
+
+@pytest.mark.parametrize("header", ["Content-Type", "Content-Encoding"])
+async def test_a_header_that_cannot_be_understood_is_told_without_our_key(header: str, upstream: Upstream):
+    upstream.play("m", raw_body(b"Hello", headers={header: PLAIN_KEY}))
+    outcome = await ask_once(upstream.base_url, "m", api_key=PLAIN_KEY)
+    assert outcome.error is not None and "[…]" in outcome.error.reason
+    assert PLAIN_KEY.lower() not in outcome.error.reason.lower()
 
 
 @pytest.mark.parametrize("name", index())

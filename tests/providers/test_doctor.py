@@ -21,7 +21,7 @@ from tests.chatsite.test_local_model import needs_model
 from tests.providers.asking import KEY
 from tests.providers.test_tls import self_signed
 from tests.upstream import Gate, Stall, Upstream, answer, chunk, document, error, head, html, raw_body, stream
-from tests.upstream.script import Send
+from tests.upstream.script import Rst, Send
 
 LIST, SLOTS, METRICS = "GET /v1/models", "GET /slots", "GET /metrics"
 PRESENT: dict[str, Any] = {
@@ -93,7 +93,7 @@ CELLS: list[Cell] = [
               "completions": "odd upstream_rate_limited", "rate_limits": "odd upstream_rate_limited"}, {}),
     ("thinks", {"whole_answer": "odd thinks", "streamed_answer": "odd thinks"}, {"think_tags": "tagged"}),
     ("thinks-opened", {"whole_answer": "odd thinks", "streamed_answer": "odd thinks"}, {"think_tags": "opened"}),
-    ("html", {**NO_ANSWER, "whole_answer": "bad upstream_bad_response",
+    ("html", {**NO_ANSWER, "auth": "skipped unclear", "whole_answer": "bad upstream_bad_response",
               "streamed_answer": "bad upstream_bad_response", "completions": "good absent"}, {}),
     ("wrong-key", {**dict.fromkeys(CHECKS[3:], "skipped key_refused"), "auth": "bad upstream_auth"}, {}),
     ("refuses-usage+usage-groq+refuses-max-tokens+thinks+no-completions",
@@ -235,6 +235,36 @@ async def test_a_model_that_the_server_does_not_know(upstream: Upstream):
     )  # fmt: skip
 
 
+HERE, NOWHERE = listed({"id": "m"}), error(404)
+
+
+@pytest.mark.parametrize(
+    ("list_", "script", "found"),
+    [
+        (HERE, error(404, "The model is not there."), "good accepted"),
+        (NOWHERE, error(404, "There is nothing here."), "skipped unclear"),
+        (NOWHERE, error(400), "good accepted"),
+        (NOWHERE, error(413), "good accepted"),
+        (NOWHERE, error(402), "good accepted"),
+        (NOWHERE, error(429), "good accepted"),
+        (NOWHERE, document({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}), "good accepted"),
+        (HERE, error(401), "bad upstream_auth"),
+        (HERE, error(403), "odd upstream_forbidden"),
+        (HERE, error(503), "skipped unclear"),
+        (HERE, error(500), "skipped unclear"),
+        (HERE, html(200), "skipped unclear"),
+        (HERE, html(404), "skipped unclear"),
+        (HERE, (Stall(),), "skipped unclear"),
+        (HERE, (Rst(),), "skipped unclear"),
+    ],
+)
+async def test_a_key_is_accepted_where_an_answer_proves_it(list_: Any, script: Any, found: str, upstream: Upstream):
+    upstream.play(LIST, list_)
+    upstream.play("m", script)
+    findings = await examined(upstream.base_url, "m", seconds=0.5)
+    assert in_words(findings)["auth"] == found
+
+
 async def test_a_whole_website_in_the_place_of_the_server(upstream: Upstream):
     upstream.play(LIST, html(200))
     found = in_words(await examined(upstream.base_url, "behaving:html"))
@@ -277,6 +307,40 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path):
     assert in_words(findings) == {
         "address": "good found", "tls": "bad upstream_tls", **dict.fromkeys(CHECKS[2:], "skipped no_connection"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base_url", "token_url", "differs"),
+    [
+        ("", "http://127.0.0.1:9/token", {"auth": "bad upstream_unreachable"}),
+        ("", "http://no-such-host.invalid/token", {"auth": "bad upstream_dns"}),
+        ("https://127.0.0.1:9/v1", "http://127.0.0.1:9/token",
+         {"tls": "skipped unclear", "auth": "bad upstream_unreachable"}),
+        ("http://no-such-host.invalid/v1", "http://127.0.0.1:9/token",
+         {"address": "bad upstream_dns", **dict.fromkeys(CHECKS[1:3], "skipped no_connection")}),
+    ],
+)  # fmt: skip
+async def test_a_token_address_that_leads_nowhere_is_no_fault_of_the_servers(
+    base_url: str, token_url: str, differs: dict[str, str], upstream: Upstream
+):
+    settings = {"auth": "evolution", "key_id": "key-id-0123456789", "token_url": token_url}
+    findings = await examined(base_url or upstream.base_url, **settings)
+    assert in_words(findings) == {
+        "address": "good found",
+        "tls": "good private_http",
+        **dict.fromkeys(CHECKS[3:], "skipped no_connection"),
+        **differs,
+    }
+    if in_words(findings)["auth"].startswith("bad"):
+        assert detail_of(findings, "auth")["reason"].startswith("the token address: ")
+
+
+async def test_a_token_that_came_at_the_second_try_is_a_token(upstream: Upstream):
+    upstream.play("POST /token", error(500), document({"access_token": "token-0123456789"}))
+    upstream.play(LIST, listed({"id": "behaving"}))
+    token_url = upstream.base_url.removesuffix("/v1") + "/token"
+    findings = await examined(upstream.base_url, auth="evolution", key_id="key-id-0123456789", token_url=token_url)
+    assert in_words(findings) == WELL | {"models": "odd upstream_error"}
 
 
 async def test_plain_http_to_a_public_address_is_bad_but_no_obstacle(
@@ -482,6 +546,22 @@ async def test_a_provider_of_base_models_is_asked_by_its_own_endpoint(upstream: 
     assert {re.sub(r".*/v1/", "", request.path) for request in upstream.requests if request.method == "POST"} == {
         "completions"
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [
+        ("upstream_rejected", True), ("upstream_incomplete", True), ("upstream_bad_response", True),
+        ("upstream_error", True), ("upstream_rate_limited", False), ("upstream_quota", False),
+        ("upstream_overloaded", False), ("upstream_unreachable", False), ("upstream_dns", False),
+    ],
+)  # fmt: skip
+def test_a_stream_that_failed_for_the_moment_tells_nothing_of_streams(code: str, is_told: bool):
+    findings = [
+        Finding("whole_answer", "good", detail={"case": "came"}),
+        Finding("streamed_answer", "bad", detail={"code": code}),
+    ]
+    assert settings_of(findings, PRESENT) == ({"whole_answers": True} if is_told else {})
 
 
 def test_nothing_is_suggested_without_findings():

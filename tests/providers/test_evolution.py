@@ -10,7 +10,7 @@ import pytest
 from chat.providers import Adapter, build
 from chat.providers.evolution import EARLY, EvolutionAuth, Token, token_of
 from tests.providers.asking import ask, endpoint
-from tests.upstream import Gate, Script, Stall, Upstream, answer, document, error, html
+from tests.upstream import Gate, Rst, Script, Stall, Upstream, answer, document, error, html
 
 KEY_ID, SECRET = "key-id-0123456789", "evolution-secret-abcdef"
 TOKEN = "POST /token"
@@ -22,17 +22,8 @@ def token(text: str = "token-one-0123456789", **more: Any) -> Script:
 
 def adapter_of(upstream: Upstream, **settings: Any) -> Adapter:
     origin = upstream.base_url.removesuffix("/v1")
-    return build(
-        endpoint(
-            upstream.base_url,
-            auth="evolution",
-            api_key=SECRET,
-            key_id=KEY_ID,
-            token_url=f"{origin}/token",
-            extra_headers={"X-Ours": "1"},
-            **settings,
-        )
-    )
+    usual = {"api_key": SECRET, "key_id": KEY_ID, "token_url": f"{origin}/token", "extra_headers": {"X-Ours": "1"}}
+    return build(endpoint(upstream.base_url, auth="evolution", **usual | settings))
 
 
 def exchanges(upstream: Upstream) -> list[Any]:
@@ -143,6 +134,47 @@ async def test_an_exchange_that_fails_says_so_and_shows_nothing(script, code, pe
     assert (outcome.code, outcome.error.permanent) == (code, permanent)
     assert SECRET not in repr(outcome.error) and KEY_ID not in repr(outcome.error)
     assert asked_with(upstream) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "script", "code", "reason"),
+    [
+        ("http://127.0.0.1:9/token", None, "upstream_unreachable", "the token address: "),
+        ("http://no-such-host.invalid/token", None, "upstream_dns", "the token address: "),
+        ("no address", None, "upstream_bad_response", "the token address: "),
+        ("", (Rst(),), "upstream_cut", "the token address"),
+        ("", error(500, "Sorry."), "upstream_error", "the token address: Sorry."),
+        ("", error(404, "Not Found"), "upstream_not_found", "the token address: Not Found"),
+        ("", document({"token": "x"}), "upstream_bad_response", "the token address: no token"),
+        ("", error(401), "upstream_auth", "the key id or its secret was refused"),
+    ],
+)
+async def test_the_reason_names_the_address_that_failed(address, script, code, reason, upstream: Upstream):
+    if script is not None:
+        upstream.play(TOKEN, script)
+    adapter = adapter_of(upstream, **({"token_url": address} if address else {}))
+    outcome = await ask(adapter, "m")
+    await adapter.aclose()
+    assert outcome.error is not None and outcome.code == code
+    assert outcome.error.reason.startswith(reason)
+
+
+async def test_an_extra_header_that_is_no_text_is_refused_after_the_exchange(upstream: Upstream):
+    upstream.play(TOKEN, error(500), token())
+    adapter = adapter_of(upstream, extra_headers={"X-Version": 5})
+    assert (await ask(adapter, "m")).code == "upstream_error"
+    assert (await ask(adapter, "m")).code == "upstream_rejected"
+    await adapter.aclose()
+    assert asked_with(upstream) == []
+
+
+async def test_a_token_server_that_says_when_to_come_back_is_heard(upstream: Upstream):
+    upstream.play(TOKEN, error(429, headers={"Retry-After": "7", "X-Request-Id": "r-1"}))
+    adapter = adapter_of(upstream)
+    failed = (await ask(adapter, "m")).error
+    await adapter.aclose()
+    assert failed is not None
+    assert (failed.retry_after, failed.max_tries, failed.request_id) == (7, 3, "r-1")
 
 
 async def test_a_failed_exchange_is_tried_again_by_the_next_prompt(upstream: Upstream):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import random
 import socket
 from decimal import Decimal
 
@@ -8,8 +11,9 @@ import pytest
 
 from chat.pricing import Rate
 from chat.providers import Endpoint, ListedModel, ProviderError, failure_of, list_models
+from chat.providers.listing import LIST_BYTES
 from tests.providers.asking import KEY
-from tests.upstream import Send, Stall, Upstream, document, error, head, html
+from tests.upstream import Script, Send, Stall, Upstream, document, error, head, html, raw_body
 
 LIST = "GET /v1/models"
 
@@ -38,7 +42,7 @@ def ids(*names: str) -> list[dict[str, str]]:
             },
             ["gpt-4o", "qwen2.5-7b"],
         ),
-        ({"data": [None, 7, {}, {"id": 3}, {"id": " "}, {"id": "a"}, {"id": "a"}, "b"]}, ["a", "b"]),
+        ({"data": [None, 7, {}, {"id": 3}, {"id": " "}, {"id": "models/"}, {"id": "a"}, {"id": "a"}, "b"]}, ["a", "b"]),
         ({"data": []}, []),
     ],
 )
@@ -115,11 +119,55 @@ def test_addresses_without_a_server_say_why():
         ({"id": "a", "pricing": {"prompt": "NaN", "completion": "-1"}}, ListedModel("a")),
         ({"id": "a", "pricing": {"prompt": "free", "completion": 7}}, ListedModel("a")),
         ({"id": "a", "pricing": "0.1", "type": 3}, ListedModel("a")),
+        ({"id": "a\ud83d", "type": "chat\udc69"}, ListedModel("a?", kind="chat?", can_chat=False)),
+        ({"id": "a\x00b", "type": "ch\x00at"}, ListedModel("a?b", kind="ch?at", can_chat=False)),
+        ({"id": "x" * 200 + "-embed", "type": "y" * 1000}, ListedModel("x" * 200, kind="y" * 40, can_chat=False)),
+        ({"id": "x" * 3_000_000 + "-embed"}, ListedModel("x" * 200)),
+        ({"id": f"about {KEY}", "type": KEY}, ListedModel("about […]", kind="[…]", can_chat=False)),
     ],
 )  # fmt: skip
 async def test_what_a_server_tells_of_a_model_is_read(entry, told, upstream: Upstream):
-    upstream.play(LIST, document({"data": [entry]}))
-    assert await list_models(Endpoint(upstream.base_url, private_network=True)) == [told]
+    upstream.play(LIST, raw_body(json.dumps({"data": [entry]}).encode()))
+    assert await list_models(Endpoint(upstream.base_url, api_key=KEY, private_network=True)) == [told]
+
+
+def packed(body: bytes, status: int = 200, encoding: str = "gzip") -> Script:
+    return raw_body(body, status, {"Content-Type": "application/json", "Content-Encoding": encoding})
+
+
+def test_a_list_that_was_packed_unasked_is_read(upstream: Upstream):
+    names = [f"model-{number}" for number in range(1000)]
+    for script in (packed(gzip.compress(json.dumps(ids(*names)).encode())), document(ids(*names))):
+        upstream.play(LIST, script)
+        assert names_of(upstream.base_url, KEY) == names
+
+
+COMPLAINT = json.dumps({"error": {"message": "No such account."}}).encode()
+LONG = json.dumps(ids("x" * LIST_BYTES)).encode()
+HALF_AS_LONG = gzip.compress(random.Random(1).randbytes(LIST_BYTES * 5 // 8).hex().encode())
+assert len(HALF_AS_LONG) < LIST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "reason"),
+    [
+        (packed(HALF_AS_LONG), "upstream_bad_response", "more than "),
+        (packed(gzip.compress(LONG)), "upstream_encoding", "a gzip bomb"),
+        (packed(gzip.compress(b"[]")[:-4]), "upstream_encoding", "gzip without its end"),
+        (packed(b"[]"), "upstream_encoding", "broken gzip"),
+        (packed(b"[]", encoding="br"), "upstream_encoding", "br"),
+        (packed(gzip.compress(COMPLAINT), 403), "upstream_forbidden", "No such account."),
+        (packed(gzip.compress(COMPLAINT)[:-4], 403), "upstream_forbidden", "No such account."),
+        (packed(b"who knows", 401, "br"), "upstream_auth", "HTTP 401"),
+        (raw_body(b"x" * (LIST_BYTES + 1), 401), "upstream_auth", "x"),
+    ],
+)
+def test_a_packed_answer_that_cannot_be_read_says_why(script, code, reason, upstream: Upstream):
+    upstream.play(LIST, script)
+    with pytest.raises(ProviderError) as caught:
+        names_of(upstream.base_url, KEY)
+    assert caught.value.code == code
+    assert caught.value.reason.startswith(reason)
 
 
 @pytest.mark.parametrize(

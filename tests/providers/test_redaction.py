@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from chat.providers.redaction import LENGTH, MASK, REMEMBERED, Known, learn, masked, redact
+from chat.providers.redaction import LENGTH, MASK, REMEMBERED, Known, learn, masked, redact, word_of
 
 KEY = "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl"
 PLAIN_KEY = "correct-horse-battery-staple"
@@ -171,3 +171,22 @@ def test_a_line_without_secrets_costs_little():
     for _ in range(200):
         assert known.hide(line) == line
     assert (time.process_time() - began) / 200 < 0.01  # seconds of this process alone; a search per secret takes 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("gpt-4o-mini-2024-07-18", "gpt-4o-mini-2024-07-18"),
+        ("accounts/fireworks/models/llama-v3p1-405b-instruct-20260817", None),
+        ("chatcmpl-9f86d081884c7d659a2feaa0c55ad015", None),
+        (PLAIN_KEY, MASK),
+        (f"model of {PLAIN_KEY[:16]}", f"model of {MASK}"),
+        ("half \ud83d and \x00", "half ? and ?"),
+        ("x" * 5000, "x" * LENGTH),
+        ("y " * 95 + PLAIN_KEY, "y " * 95 + MASK),
+        ("", ""),
+    ],
+)
+def test_a_word_of_upstreams_stays_as_it_is_without_what_is_known_and_what_no_database_takes(text, kept):
+    learn(PLAIN_KEY)
+    assert word_of(text) == (text if kept is None else kept)

@@ -47,6 +47,8 @@ class Command(BaseCommand):
             findings = async_to_sync(self._examine)(provider, model)
         except CredentialsUnreadable as error:
             raise CommandError(f"No key of PORTAL_KEYRING opens the credentials of {provider.name}.") from error
+        except examination.Moved as error:
+            raise CommandError("The address was changed meanwhile: what was found tells of another server.") from error
         present = examination.present_settings(provider, model)
         suggested = examination.suggested_settings(provider)
         if options["apply"]:

@@ -28,6 +28,11 @@ RESULTS = ("good", "odd", "bad", "skipped")
 NOT_THERE = frozenset({"upstream_not_found", "upstream_bad_response", "upstream_rejected"})
 """Codes that an endpoint is answered with that doesn't exist, or isn't meant for this model."""
 
+PASSING = frozenset(
+    {"upstream_rate_limited", "upstream_quota", "upstream_overloaded", "upstream_unreachable", "upstream_dns"}
+)
+"""Codes of a failure that the next question may not meet, however it is asked."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -115,7 +120,8 @@ class _Told:
         streams = self._detail("streamed_answer", "case") in ("came", "warned", "thinks")
         if streams and self._result("really_streams") in ("good", "odd"):
             return {"whole_answers": False}
-        is_broken = self._detail("streamed_answer", "code") or self._detail("streamed_answer", "case") == "whole"
+        code = self._detail("streamed_answer", "code")
+        is_broken = (code and code not in PASSING) or self._detail("streamed_answer", "case") == "whole"
         return {"whole_answers": True} if is_broken and self._came("whole_answer") else {}
 
     def dialect(self) -> dict[str, str]:

@@ -9,12 +9,13 @@ from typing import Any
 from chat.providers.address import BadAddress, clean_base_url
 from chat.providers.base import Endpoint, ProviderError
 from chat.providers.http import Sender
+from chat.providers.listing import window_sizes
 
 PAGES = ("slots", "metrics")
 PAGE_BYTES = 4 * 1024 * 1024
 PAGE_SECONDS = 3.0
 _RUNNING = re.compile(
-    r"^(?:vllm:num_requests_running|sglang:num_running_reqs)(?:\{[^}]*\})? ([0-9.eE+-]+)", re.MULTILINE
+    r"^(?:vllm:num_requests_running|sglang:num_running_reqs)(?:\{[^}\n]*\})? ([0-9.eE+-]+)", re.MULTILINE
 )
 
 
@@ -39,7 +40,7 @@ class Inside:
     async def running(self) -> int | None:
         """How many requests the server works on; None where it doesn't show."""
         for page in PAGES if self.page is None else (self.page,):
-            running = _running(page, await self._read(page))
+            running = running_of(page, await self._read(page))
             if running is not None:
                 self.page = page
                 return running
@@ -51,8 +52,7 @@ class Inside:
         if self.page is None:
             await self.running()
         slots = _slots(await self._read("slots")) if self.page == "slots" else []
-        sizes = [slot["n_ctx"] for slot in slots if isinstance(slot.get("n_ctx"), int) and slot["n_ctx"] > 0]
-        return min(sizes, default=None)
+        return min(window_sizes(slot.get("n_ctx") for slot in slots), default=None)
 
     async def _read(self, page: str) -> bytes:
         if not page:
@@ -63,15 +63,16 @@ class Inside:
             return b""
 
 
-def _running(page: str, body: bytes) -> int | None:
+def running_of(page: str, body: bytes) -> int | None:
+    """How many requests run, by the body of one of PAGES; None where it doesn't tell."""
     if page == "slots":
         slots = _slots(body)
         return sum(bool(slot.get("is_processing", slot.get("state"))) for slot in slots) if slots else None
     try:
         counts = [float(count) for count in _RUNNING.findall(body.decode("utf-8", "replace"))]
-    except ValueError:
+        return round(sum(counts)) if counts else None
+    except (ValueError, OverflowError):  # no number, or one without an end
         return None
-    return round(sum(counts)) if counts else None
 
 
 def _slots(body: bytes) -> list[dict[str, Any]]:

@@ -148,8 +148,7 @@ class Questions:
 
     def shown(self, text: str) -> str:
         """The beginning, on one line, fit to be stored and shown as plain text; a server may repeat our key."""
-        endpoint = self.endpoint
-        line = redact(text, (endpoint.api_key, endpoint.key_id, *endpoint.extra_headers.values()))
+        line = redact(text, self.endpoint.secrets)
         line = "".join(character for character in line if character.isprintable())
         return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"
 

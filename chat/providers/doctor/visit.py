@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import math
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -19,7 +19,7 @@ from chat.providers.doctor.exchange import Exchange
 from chat.providers.doctor.finding import CHECKS, NOT_THERE, Finding
 from chat.providers.doctor.inside import Inside
 from chat.providers.doctor.questions import LONG_TOKENS, SHORT_TOKENS, Questions, Skipped
-from chat.providers.errors import failure
+from chat.providers.errors import TokenFailed, failure
 from chat.providers.listing import ListedModel, list_models
 from chat.providers.think_tags import CLOSING, OPENING
 
@@ -31,8 +31,20 @@ LOOK_SECONDS = 0.02
 
 OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
-OBSTACLES = {"address": "no_connection", "tls": "no_connection", "auth": "key_refused"}
-"""Checks without which no other can be made, and what is said of those."""
+OBSTACLES = frozenset({"address", "tls", "auth"})
+"""Checks without which no other can be made."""
+
+AFTER_THE_KEY = frozenset(
+    {
+        "upstream_not_found",
+        "upstream_rejected",
+        "context_too_long",
+        "upstream_quota",
+        "upstream_rate_limited",
+        "answer_empty",
+    }
+)
+"""What a server says to those whose key it has accepted; an error of its own it says to everybody."""
 
 Verdict = tuple[str, dict[str, Any]]
 """A result, and details: `case` names the situation; `code` and `reason` an error; `because` why it was skipped."""
@@ -86,7 +98,7 @@ class _Visit:
         except ProviderError as error:
             result, detail = "bad", _told(error)
         if result == "bad" and detail.get("case") != "plain_http":
-            self._obstacle = self._obstacle or OBSTACLES.get(check, "")
+            self._obstacle = self._obstacle or _obstacle(check, detail)
         if check == "models":
             detail["model"] = self._asked.model
         if refused := self._asked.refused[known_refused:]:
@@ -111,14 +123,18 @@ class _Visit:
             self._list_error = error
             # The list has more time than a connection: what is over sooner never was one.
             is_silent = error.code == "upstream_timeout" and monotonic() - began < LIST_SECONDS * 0.9
-            if is_silent or error.code in ("upstream_dns", "upstream_unreachable"):
+            is_lost = is_silent or error.code in ("upstream_dns", "upstream_unreachable")
+            if is_lost and not isinstance(error, TokenFailed):  # without a token nothing was asked here
                 raise
         return "good", {"case": "found", "host": parts.hostname, "port": port, "addresses": addresses[:4]}
 
     async def _tls(self) -> Verdict:
-        if self._list_error is not None and self._list_error.code == "upstream_tls":
+        is_https = self._endpoint.base_url.strip().lower().startswith("https:")
+        if is_https and isinstance(self._list_error, TokenFailed):
+            raise Skipped("unclear")
+        if is_https and self._list_error is not None and self._list_error.code == "upstream_tls":
             raise self._list_error
-        if self._endpoint.base_url.strip().startswith("https"):
+        if is_https:
             return "good", {"case": "certificate"}
         return ("good", {"case": "private_http"}) if self._is_private else ("bad", {"case": "plain_http"})
 
@@ -131,14 +147,18 @@ class _Visit:
         spent = monotonic() - began
         self._carried = {"auth": -spent, "whole_answer": spent}
         error = self._asked.whole.error
-        if error is not None and error.code == "upstream_auth":
+        if isinstance(error, TokenFailed) or (error is not None and error.code == "upstream_auth"):
             raise error
         if error is not None and error.code == "upstream_forbidden":
             return "odd", _told(error)
-        if error is not None and self._list_error is not None:
+        if error is not None and not self._has_looked_at_the_key(error):
             raise Skipped("unclear")
         has_key = self._endpoint.auth != "none" and bool(self._endpoint.api_key.strip())
         return "good", {"case": "accepted" if has_key else "no_key"}
+
+    def _has_looked_at_the_key(self, error: ProviderError) -> bool:
+        """Nothing is found at a wrong address either, whatever the key."""
+        return error.code in AFTER_THE_KEY and (error.code != "upstream_not_found" or self._list_error is None)
 
     async def _models(self) -> Verdict:
         if self._list_error is not None:
@@ -364,6 +384,13 @@ class _Visit:
         if exchange.error is None or exchange.error.code in NOT_THERE:
             return "good", {"case": "absent", "exists": False}
         return "odd", _told(exchange.error)
+
+
+def _obstacle(check: str, detail: Mapping[str, Any]) -> str:
+    """What is said of the checks after a bad one; '' when they can be made."""
+    if check not in OBSTACLES:
+        return ""
+    return "key_refused" if detail.get("code") == "upstream_auth" else "no_connection"
 
 
 async def _resolved(host: str, port: int, seconds: float) -> list[str]:

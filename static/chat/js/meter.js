@@ -1,4 +1,4 @@
-// How much of the context window the next prompt takes: counted by the portal when one pauses.
+// How much of the context window the next prompt takes, counted when one pauses.
 
 import { part } from "chat/elements";
 
@@ -11,7 +11,7 @@ export class Meter {
   #asked;
   #timer;
 
-  // `requests` of its own: a count sends nobody to log in. `read`: their fields.
+  // `requests` of its own: a count sends nobody to log in.
   constructor(element, requests, read) {
     this.#element = element;
     this.#requests = requests;
@@ -23,14 +23,16 @@ export class Meter {
     this.#timer = setTimeout(this.#count, PAUSE_MS);
   };
 
-  // A failure leaves the last figure.
+  // A failure leaves the last figure to the next pause.
   #count = async () => {
     const fields = this.#read();
     const asked = JSON.stringify(fields);
     if (asked === this.#asked) return;
     this.#asked = asked;
     const { json } = await this.#requests.post("/chat/tokens/", fields);
-    if (json === null || asked !== this.#asked) return;
+    if (asked !== this.#asked) return;
+    this.#asked = json && asked;
+    if (!json) return;
     part(this.#element, "words").textContent = json.words;
     part(this.#element, "used").textContent = json.used;
     part(this.#element, "share").value = json.percent;
