@@ -21,6 +21,8 @@ TEXT_BYTES = 256 * 1024
 DELTA_BYTES = 64 * 1024
 SNAPSHOT_BYTES = 2 * 1024 * 1024
 DEPTH = 8
+OUTSIDE = 4096
+"""Characters of a command that stand outside of its texts: many times what any needs."""
 
 PHASES = ("queued", "connecting", "waiting", "writing", "retrying")
 REFUSALS = (
@@ -145,6 +147,8 @@ COMMANDS: dict[str, type[Any]] = {command_class.type: command_class for command_
 
 def parse(text: str) -> Command:
     """Read one command. Raises ProtocolError: `invalid_json` or `invalid_command`."""
+    if len(text) > OUTSIDE and _is_overgrown(text):
+        raise ProtocolError("invalid_command")
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -172,6 +176,12 @@ def parse(text: str) -> Command:
     if data:
         raise ProtocolError("invalid_command", ref)
     return command_class(**values)  # type: ignore[no-any-return]
+
+
+def _is_overgrown(text: str) -> bool:
+    """Whether it holds more than texts: reading a megabyte of brackets would take the event loop a second."""
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"', 2 * OUTSIDE)
+    return sum(map(len, parts[::2])) > OUTSIDE
 
 
 def _refuse_constant(name: str) -> None:

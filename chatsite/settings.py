@@ -213,8 +213,9 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # It tells of every refused handshake: whoever knocks could fill the disk.
         "twisted": {"level": "ERROR"},
-        # A line and a traceback for each request with a foreign Host: whoever knocks could fill the disk.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # A line, mostly with a traceback, for each request that is refused: a foreign Host, no token, too many fields.
+        # Whoever knocks could fill the disk.
+        "django.security": {"level": "CRITICAL"},
         # They log the address of each request; addresses may hold keys.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

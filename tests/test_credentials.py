@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
+from chat.generation.inputs import Asked, Inputs
 from chat.models import CredentialsUnreadable, Provider
+from chat.models.provider import Credentials
+from chat.providers import DIALECTS, CompletionRequest, build
+from chat.providers.evolution import EvolutionAuth, Token
+from chat.providers.http import Sender, open_client
+from chat.providers.redaction import _Spelt
+from chat.tokens import Encoding
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +54,32 @@ def rotate():
     except SystemExit as end:
         code = end.code
     return out.getvalue(), err.getvalue(), code
+
+
+# To be seen by nobody ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_that_holds_a_secret_shows_it_when_it_is_printed():
+    extras = {"extra_headers": {"X": SECRET}, "extra_query": {"key": SECRET}, "extra_body": {"key": SECRET}}
+    provider = stored(auth="evolution", token_url=TOKEN_URL, **extras)
+    endpoint = replace(provider.endpoint(), key_id=SECRET)
+    token = Token(SECRET)
+
+    async def fetch() -> Token:
+        return token
+
+    async def holders() -> list[object]:
+        auth = EvolutionAuth(fetch)
+        assert await auth.token() == SECRET
+        adapters = [build(replace(endpoint, dialect=dialect)) for dialect in DIALECTS]
+        return [auth, Sender(endpoint), open_client(endpoint), Inputs(provider.pk, endpoint, 0, asked), *adapters]
+
+    asked = Asked(CompletionRequest("m", []), Encoding("o200k_base", True), 0)
+    made = [provider, provider.credentials(), Credentials(SECRET, SECRET), endpoint, token, *asyncio.run(holders())]
+    made.append(_Spelt.of(SECRET))
+    for one in made:
+        texts = (repr(one), str(one), f"{one}", f"{one!r:>3}", f"{[one]}", "%s" % {"it": one})  # noqa: UP031
+        assert not [text for text in texts if SECRET in text], type(one).__name__
 
 
 # One server ───────────────────────────────────────────────────────────────────────────────────────────────────────────

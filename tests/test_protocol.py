@@ -1,5 +1,6 @@
 """Commands are read strictly; frames are written as the contract says."""
 
+import contextlib
 import json
 import uuid
 
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import protocol
-from chat.protocol import ProtocolError
+from chat.protocol import FRAME_BYTES, OUTSIDE, ProtocolError
+from tests.providers.test_sse_random import seconds
 
 ID = "7b0f2a52-5b0e-4d1c-9f43-0a6f6d1f9a01"
 
@@ -54,7 +56,8 @@ def test_a_well_formed_command_is_read(command, expected):
     [
         ("", "invalid_json", None),
         ("{", "invalid_json", None),
-        ("[" * 100_000, "invalid_json", None),
+        ("[" * 4000, "invalid_json", None),
+        ("[" * 100_000, "invalid_command", None),
         ('{"type": NaN}', "invalid_json", None),
         ("[]", "invalid_command", None),
         ("null", "invalid_command", None),
@@ -103,6 +106,45 @@ def test_anything_else_is_an_error_that_says_what_it_was_about(text, code, ref):
     with pytest.raises(ProtocolError) as caught:
         protocol.parse(text)
     assert (caught.value.code, caught.value.ref) == (code, ref)
+
+
+HOSTILE = {
+    "arrays": '{"a":[' + "[]," * (FRAME_BYTES // 3) + "[]]}",
+    "objects": '{"a":[' + "{}," * (FRAME_BYTES // 3) + "{}]}",
+    "texts": "[" + '"",' * (FRAME_BYTES // 3) + '""]',
+    "names": "{" + ",".join(f'"{number}":1' for number in range(FRAME_BYTES // 12)) + "}",
+    "the same name": "{" + ",".join(['"a":1'] * (FRAME_BYTES // 6)) + "}",
+    "digits": '{"a":' + "1" * FRAME_BYTES + "}",
+    "fractions": '{"a":0.' + "1" * FRAME_BYTES + "e-1}",
+    "blanks": '{"a":' + " " * FRAME_BYTES + "1}",
+    "quotes": '"' * FRAME_BYTES,
+    "quotes in a text": send(text='"' * (FRAME_BYTES // 2)),
+    "backslashes in a text": send(text="\\" * (FRAME_BYTES // 2)),
+    "halves in a text": send(text="\ud83d" * (FRAME_BYTES // 6)),
+    "a text without end": '"' + '\\"' * (FRAME_BYTES // 2) + "\\",
+    "arrays after a text without end": '{"a":"\\' + '\\"[],' * (FRAME_BYTES // 5),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_largest_frame_costs_no_more_than_the_longest_text(name: str):
+    text = HOSTILE[name] if isinstance(HOSTILE[name], str) else json.dumps(HOSTILE[name])
+
+    def read() -> None:
+        with contextlib.suppress(ProtocolError):
+            protocol.parse(text)
+
+    longest = json.dumps(send(text="x" * FRAME_BYTES))
+    assert seconds(read) < 20 * seconds(lambda: protocol.parse(longest))
+
+
+def test_no_command_comes_near_the_bound_of_what_stands_outside_of_texts():
+    numbers = {"temperature": -1.7976931348623157e-308, "top_p": 5e-324, "max_tokens": 10_000_000, "seed": -(2**53)}
+    options = {**numbers, "frequency_penalty": -5e-324, "presence_penalty": 5e-324, "stop": ['\\"[],' * 40] * 4}
+    longest = send(text='\\"[],{}' * 50_000, model="1", options=options | {"temperature": 0.0}, parent=ID)
+    assert protocol.parse(json.dumps(longest, indent=8)).text == longest["text"]
+    outside = json.dumps(send(text="", options=dict.fromkeys(options, -1.7976931348623157e-308)), indent=8)
+    assert len(outside) < OUTSIDE / 4
 
 
 @given(st.text() | st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))

@@ -13,8 +13,8 @@ UPSTREAMS = [
     Guard(
         "an answer is continued by its owner",
         ACCEPT,
-        "cut = Generation.objects.owned_by(user_id).filter(message=command.message)",
-        "cut = Generation.objects.filter(message=command.message)",
+        "mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)",
+        "mine = Generation.objects.filter(message__conversation__deleted_at=None)",
         (CONTINUE + "what_cannot_be_continued_is_refused",),
     ),
     Guard(

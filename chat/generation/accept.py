@@ -165,7 +165,8 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
 
 def _rest_of_answer(user_id: int, command: Continue) -> _Order:
     """The same once more, from where the answer was cut; one without text begins anew."""
-    cut = Generation.objects.owned_by(user_id).filter(message=command.message).select_related("message__parent").first()
+    mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
+    cut = mine.filter(message=command.message).select_related("message__parent").first()
     if cut is None or cut.message.parent is None:
         raise Refusal("not_found")
     if not cut.is_final:

@@ -142,10 +142,9 @@ def remember(provider_id: int, refused: Refused) -> None:
     provider = Provider.objects.filter(pk=provider_id).first()
     if provider is None:
         return
-    if refused.instead:
+    provider.refuse(refused.field, refused.model)
+    if refused.instead:  # models that are asked for the first time get this one
         provider.max_tokens_field = refused.instead
-    else:
-        provider.refuse(refused.field, refused.model)
     provider.save(update_fields=["max_tokens_field", "refused_fields"])
 
 

@@ -44,6 +44,10 @@ class Credentials(NamedTuple):
     secret: str
     key_id: str = ""
 
+    def __repr__(self) -> str:
+        """Without what it holds."""
+        return "Credentials(…)"
+
 
 class Provider(models.Model):
     """A configured upstream. Its credentials are stored as ciphertext and leave this row only by `credentials()`."""

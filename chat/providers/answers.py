@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from chat.providers.base import Event, ProviderError
 from chat.providers.chunks import ChunkMeaning
@@ -16,6 +17,7 @@ from chat.providers.think_tags import ThinkTags
 
 DOCUMENT_BYTES = 4 * 1024 * 1024
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b"error:", b":")
+_BRACES = (b"{", b"[")
 _IGNORED = frozenset({"", "ping", "keep-alive"})
 _BOM = b"\xef\xbb\xbf"
 
@@ -31,11 +33,13 @@ class AnswerReader:
         self.meaning = ChunkMeaning(secrets, think_tags)
         self._secrets = secrets
         self._content_type = content_type or "no content type"
+        self._is_named_stream = content_type == "text/event-stream"
         self._head = b""
         self._bom_seen = False
-        self._decoder: Decoder | None = Decoder() if content_type == "text/event-stream" else None
+        self._decoder: Decoder | None = None
         self._document = bytearray()
         self._is_document = False
+        self._value: object = None
         if content_type in ("text/html", "application/xhtml+xml"):
             raise failure("upstream_bad_response", "HTML")
 
@@ -49,10 +53,23 @@ class AnswerReader:
             if not self._is_recognised(self._head):
                 return
             received, self._head = self._head, b""
-        if self._decoder is None:
+        if self._decoder is not None:
+            try:
+                yield from self._events(self._decoder.feed(received))
+            except ProviderError:
+                if not self._is_document:
+                    raise
+                self._decoder = None  # too long a line for a stream
+        if self._is_document:
             self._collect(received)
-        else:
-            yield from self._events(self._decoder.feed(received))
+
+    @property
+    def is_whole(self) -> bool:
+        """A document has come to its end, whatever its body does: `end` may be called."""
+        if self._is_document and self._value is None:
+            with suppress(ProviderError):
+                self._value = self._read_document()
+        return self._value is not None
 
     def end(self) -> Iterator[Event]:
         """The last events. Raises `upstream_incomplete` when neither a finish_reason nor `[DONE]` came."""
@@ -60,8 +77,8 @@ class AnswerReader:
             raise self._no_answer()
         if self._decoder is not None:
             yield from self._events(self._decoder.end())
-        elif self._is_document:
-            yield from self._whole(self._document)
+        if self._is_document:
+            yield from self._whole()
         yield from self.rest()
         if not self.done and not self.meaning.finish_reason:
             raise failure("upstream_incomplete")
@@ -73,18 +90,25 @@ class AnswerReader:
 
     def _is_recognised(self, head: bytes) -> bool:
         """Whether the first bytes show what this is; raises for what is no answer."""
-        if head.startswith(_FIELDS):
+        if not head or _BOM.startswith(head):
+            return False
+        if self._is_named_stream:
+            # The decoder goes along with what looks like a document: some streams begin with a line in braces.
+            self._decoder, self._is_document = Decoder(), head.startswith(_BRACES)
+        elif head.startswith(_BRACES):
+            self._is_document = True
+        elif head.startswith(_FIELDS):
             self.meaning.warn("content_type")
             self._decoder = Decoder()
-        elif head.startswith((b"{", b"[")):
-            self.meaning.warn("whole_answer")
-            self._is_document = True
-        elif head and not any(start.startswith(head) for start in (*_FIELDS, _BOM)):
+        elif not any(field.startswith(head) for field in _FIELDS):
             raise self._no_answer()
         return self._decoder is not None or self._is_document
 
     def _events(self, received: Iterator[ServerSentEvent]) -> Iterator[Event]:
         for event in received:
+            if self._is_document:  # it was none
+                self._is_document = False
+                self._document.clear()
             yield from self._take(event)
             if self.meaning.failure is not None:
                 raise self.meaning.failure
@@ -112,9 +136,13 @@ class AnswerReader:
         if len(self._document) > DOCUMENT_BYTES:
             raise failure("upstream_bad_response", f"more than {DOCUMENT_BYTES} bytes of JSON")
 
-    def _whole(self, document: bytearray) -> Iterator[Event]:
+    def _read_document(self) -> object:
+        return _decoded(self._document.decode("utf-8", "replace"))
+
+    def _whole(self) -> Iterator[Event]:
         """A whole answer, or an error, where a stream was asked for."""
-        value = _decoded(document.removeprefix(_BOM).decode("utf-8", "replace"))
+        value = self._read_document() if self._value is None else self._value
+        self.meaning.warn("whole_answer")
         yield from self.meaning.take(value)
         if self.meaning.failure is not None:
             raise self.meaning.failure

@@ -202,8 +202,14 @@ class CompletionRequest:
 
 
 def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
-    """The messages as one text, a blank line between two of them; no roles, since a base model knows none."""
-    return "\n\n".join(message["content"] for message in messages)
+    """The messages as one text, a blank line between two of them; no roles, since a base model knows none.
+
+    An answer that comes last is to be continued: the model wrote it right behind its prompt, and finds it there again.
+    """
+    *earlier, last = messages
+    before = "\n\n".join(message["content"] for message in earlier)
+    between = "\n\n" if earlier and last["role"] != "assistant" else ""
+    return before + between + last["content"]
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,8 @@ class Endpoint:
     whole_answers     asks for the answer in one piece, for servers that cannot stream
     think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
                       same without the first tag
-    max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there
+    max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there, but for a
+                      model that refused this one
     extra_headers     as they are stored: a value that is no text is refused when it is to be sent
     extra_query       added to the address; extra_body is added to the payload, and options win over it
     max_parallel      answers at once; 0 = no limit
@@ -248,8 +255,8 @@ class Endpoint:
     think_tags: str = "kept"
     max_tokens_field: str = "max_tokens"
     extra_headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    extra_query: Mapping[str, str] = field(default_factory=dict)
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     limits: TimeLimits = field(default_factory=TimeLimits)
     max_parallel: int = 0
     private_network: bool = False

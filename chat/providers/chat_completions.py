@@ -36,7 +36,6 @@ class ChatCompletions:
         self._endpoint = endpoint
         self._sender = Sender(endpoint, client_factory)
         self._refused = set(endpoint.refused_fields)
-        self._limit_field = endpoint.max_tokens_field
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -48,7 +47,7 @@ class ChatCompletions:
             yield ResponseStarted(reply.request_id, reply.rate_limits)
             if reply.compressed:
                 yield Warned("compressed")
-            reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags())
+            reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags(request))
             if self._endpoint.whole_answers:
                 reader.meaning.expect("whole_answer")
             patience = _Patience(self._endpoint.limits, reply.sent_at, reader.meaning)
@@ -56,11 +55,11 @@ class ChatCompletions:
                 try:
                     received = await reply.read(patience.until())
                 except TimeoutError as error:
-                    if not reader.meaning.finish_reason:
+                    if not (reader.meaning.finish_reason or reader.is_whole):
                         raise patience.failure() from error
                     break
                 except ProviderError as error:
-                    if error.code != "upstream_cut" or not _is_complete(reader.meaning):
+                    if error.code != "upstream_cut" or not (_is_complete(reader.meaning) or reader.is_whole):
                         raise
                     reader.meaning.warn("cut_after_finish")
                     break
@@ -70,7 +69,7 @@ class ChatCompletions:
                     return
                 for event in reader.feed(received):
                     yield event
-            for event in reader.rest():
+            for event in reader.end() if reader.is_whole else reader.rest():
                 yield event
             if reader.done:
                 await reply.rest()
@@ -85,16 +84,16 @@ class ChatCompletions:
         body: dict[str, Any] = dict(endpoint.extra_body)
         for name, value in request.options.items():
             if value is not None:
-                body[self._limit_field if name == "max_tokens" else name] = value
+                body[self._limit_name(request.model) if name == "max_tokens" else name] = value
         body |= {"model": request.model, **self.question(request), "stream": not endpoint.whole_answers}
         if endpoint.whole_answers or endpoint.usage_mode == "never":
             body.pop("stream_options", None)
         else:
             extra = body.get("stream_options")
             body["stream_options"] = {"include_usage": True, **(extra if isinstance(extra, Mapping) else {})}
-        for model, field in self._refused:
-            if model in ("", request.model) and self._is_optional(field):
-                body.pop(field, None)
+        for field in list(body):
+            if self._is_refused(field, request.model) and self._is_optional(field):
+                del body[field]
         return body
 
     @asynccontextmanager
@@ -115,14 +114,20 @@ class ChatCompletions:
     def _do_without(self, field: str, model: str) -> None:
         """Send `field` no more with this model; the answer's limit goes by its other name, unless refused too."""
         other = _OTHER_LIMIT.get(field, "")
-        if field == self._limit_field and ("", other) not in self._refused:
-            refused = Refused(field, instead=other)
-            self._limit_field = other
-        else:
-            refused = Refused(field, "" if field == "stream_options" else model)
+        instead = "" if self._is_refused(other, model) else other
+        refused = Refused(field, "" if field == "stream_options" else model, instead)
         self._refused.add((refused.model, field))
         if self._endpoint.remember is not None:
             self._endpoint.remember(refused)
+
+    def _limit_name(self, model: str) -> str:
+        """What the answer's limit is called: models of one server may differ."""
+        usual = self._endpoint.max_tokens_field
+        other = _OTHER_LIMIT[usual]
+        return other if self._is_refused(usual, model) and not self._is_refused(other, model) else usual
+
+    def _is_refused(self, field: str, model: str) -> bool:
+        return not self._refused.isdisjoint({("", field), (model, field)})
 
     def _is_optional(self, field: str) -> bool:
         """Whether a request may go without it. Who wants usage asked for always gets a failure instead."""
@@ -130,9 +135,11 @@ class ChatCompletions:
             return self._endpoint.usage_mode == "auto"
         return field not in ("model", "messages", "prompt", "stream")
 
-    def _think_tags(self) -> ThinkTags | None:
+    def _think_tags(self, request: CompletionRequest) -> ThinkTags | None:
         kind = self._endpoint.think_tags
-        return ThinkTags(opened=kind == "opened") if kind in ("tagged", "opened") else None
+        # An answer that is taken up where it was cut has its thinking behind it.
+        is_opened = kind == "opened" and request.messages[-1]["role"] != "assistant"
+        return ThinkTags(is_opened) if kind in ("tagged", "opened") else None
 
 
 class _Patience:

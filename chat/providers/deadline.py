@@ -31,7 +31,8 @@ class Deadline:
 
     def until(self, when: float) -> Deadline:
         """Set the limit, in the loop's time; also from within the wait."""
-        self._when = when
+        if when != self._when:
+            self._when, self._pardoned = when, False
         if when < math.inf and (self._timer is None or self._timer.when() > when):
             self._arm(when)
         return self
@@ -49,7 +50,6 @@ class Deadline:
         self._task = task
         self._cancelling = task.cancelling()
         self._expired = False
-        self._pardoned = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -72,7 +72,8 @@ class Deadline:
         if now < self._when:
             self._arm(self._when)
         elif now - due > LATE and not self._pardoned:
-            # The loop stood still, and what upstream sent meanwhile may lie unread in the socket: one more look.
+            # The loop stood still, and what upstream sent meanwhile may lie unread in the socket: one more look at each
+            # limit, however many waits it is set for.
             self._pardoned = True
             self._arm(now + LATE)
         else:

@@ -18,6 +18,8 @@ from chat.providers.redaction import learn
 
 LIFETIME = 3600.0
 """Seconds that a token lives when its answer doesn't say."""
+LONGEST_LIFETIME = 10**9
+"""Seconds; who says more says nothing."""
 EARLY = 60.0
 """Seconds before its end at which a token is renewed; of a short-lived one, a fifth of its life."""
 
@@ -27,6 +29,10 @@ class Token(NamedTuple):
 
     text: str
     lifetime: float = LIFETIME
+
+    def __repr__(self) -> str:
+        """Without what it holds."""
+        return "Token(…)"
 
 
 class EvolutionAuth(httpx.Auth):
@@ -95,5 +101,5 @@ def token_of(answer: object) -> Token:
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
         raise failure("upstream_bad_response", "no token")
     lifetime = answer.get("expires_in") if isinstance(answer, dict) else None
-    is_number = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and lifetime > 0
+    is_number = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and 0 < lifetime < LONGEST_LIFETIME
     return Token(text, float(lifetime)) if is_number and lifetime is not None else Token(text)

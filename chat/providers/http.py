@@ -35,8 +35,15 @@ REST_SECONDS = 0.05
 TOKEN_SECONDS = 30.0
 TOKEN_BYTES = 64 * 1024
 
+GOOD = (200, 201, 202, 203)
+"""Statuses of an answer; 204 and 206 bring none, or a part."""
+
 TURNED_AWAY_SECONDS = 0.25
 """A reset this soon after the request left is a listener that turns connections away, not a model that broke off."""
+
+STALE_SECONDS = 1.0
+"""The end of a kept-alive connection this soon after the request left was there before it; later, the request was read,
+and is billed perhaps."""
 
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
@@ -134,6 +141,8 @@ class Sender:
         async with AsyncExitStack() as stack:
             stack.callback(deadline.close)
             request = _Request(self._endpoint, path, content, probe, deadline)
+            with _translated(request):
+                await self._open()
             token = await self._auth.token() if self._auth else ""
             response = await self._send(request, stack)
             if response.status_code == 401 and self._auth is not None:
@@ -187,8 +196,9 @@ class Sender:
             raise TokenFailed(error) from error
 
     async def _open(self) -> httpx.AsyncClient:
-        if self._client is None and self._endpoint.base_url.strip().lower().startswith("https:"):
-            await asyncio.to_thread(ssl_context)
+        addresses = (self._endpoint.base_url, self._endpoint.token_url)
+        if self._client is None and any(address.strip().lower().startswith("https:") for address in addresses):
+            await asyncio.to_thread(ssl_context)  # for the client, and for those that fetch tokens
         if self._client is None:
             self._client = self._client_factory(self._endpoint)
         return self._client
@@ -196,7 +206,7 @@ class Sender:
     async def _good(self, response: httpx.Response, request: _Request) -> Reply:
         """The reply to a status of a good answer; else the matching ProviderError."""
         status = response.status_code
-        if status in (200, 201, 202, 203):
+        if status in GOOD:
             return Reply(response, request.probe, request.deadline, request.sent_at)
         request_id = _request_id(response.headers)
         if 300 <= status < 400:
@@ -243,8 +253,9 @@ class _Request:
             self.probe.sent()
 
     def may_be_stale(self, error: httpx.TransportError) -> bool:
-        """A re-used connection gave no byte of an answer."""
-        return not self._is_connected_anew and is_silent_end(error)
+        """A re-used connection gave no byte of an answer, and ended at once."""
+        soon = self._loop.time() - self.sent_at < STALE_SECONDS
+        return not self._is_connected_anew and is_silent_end(error) and (soon or not self._is_sent)
 
     def failure(self, error: Exception) -> ProviderError:
         """What an exception means that came before the answer's headers."""
@@ -292,13 +303,13 @@ async def _body(
             try:
                 await _read(response, body, max_bytes)
             except ProviderError:
-                if status == 200:  # of an error's body the beginning is enough, or nothing
+                if status in GOOD:  # of an error's body the beginning is enough, or nothing
                     raise
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise transport_failure(error) from error
     if 300 <= status < 400:
         raise failure("upstream_redirect", f"HTTP {status}")
-    if status != 200:
+    if status not in GOOD:
         raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
     return bytes(body)
 

@@ -42,9 +42,9 @@ _UNBROKEN = re.compile(r"\S+")
 _RUN = re.compile(r"[A-Za-z0-9+/_=-]{28,}")
 _SHORTER_RUN = re.compile(r"[A-Za-z0-9+_=]{28,}")
 _SPARED = re.compile(
-    # Where in the source it happened, and the paths of our own pages: long, with digits, and no secrets.
+    # Where in the source it happened, and our own ids: long, with digits, and no secrets.
     r"^[ |+]*File \"[^\"\n]*\", line \d+, in .*(?:\n[ |]{4,}\S.*)?"
-    r"|/?(?:[a-z]+/)*\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
+    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     re.MULTILINE,
 )
 _WORD = re.compile(r"[^\s\"'`(),;:<>{}\[\]]+")
@@ -56,6 +56,9 @@ class _Spelt(NamedTuple):
 
     texts: frozenset[str]
     grams: frozenset[str]
+
+    def __repr__(self) -> str:
+        return "_Spelt(…)"
 
     @classmethod
     def of(cls, secret: str) -> _Spelt:

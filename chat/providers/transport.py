@@ -17,6 +17,7 @@ from chat.providers.addresses import may_be_reached
 from chat.providers.base import ProviderError
 from chat.providers.errors import failure
 from chat.providers.redaction import redact
+from chat.providers.resolver import Resolver
 
 HEAD_START = 0.25
 """Seconds that an address has before the next one of the same name is tried beside it (RFC 8305)."""
@@ -44,6 +45,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, private_network: bool, below: httpcore.AsyncNetworkBackend | None = None) -> None:
         self._private_network = private_network
         self._below = below or httpcore.AnyIOBackend()
+        self._resolver = Resolver()
 
     async def connect_tcp(
         self,
@@ -72,10 +74,16 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     async def _checked(self, host: str, port: int) -> list[str]:
         """The host's addresses, in the resolver's order, when a request may go to each of them."""
-        addresses = [host] if _is_address(host) else await _look_up(host, port)
+        addresses = [host] if _is_address(host) else await self._look_up(host, port)
         if not addresses or not all(may_be_reached(address, self._private_network) for address in addresses):
             raise AddressRefused("the address is not allowed")
         return addresses
+
+    async def _look_up(self, name: str, port: int) -> list[str]:
+        try:
+            return await self._resolver.addresses(name, port)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
 
 
 class PinnedTransport(httpx.AsyncHTTPTransport):
@@ -142,14 +150,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def _look_up(name: str, port: int) -> list[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def _first(connect: Callable[[str], Coroutine[None, None, Stream]], addresses: Sequence[str]) -> Stream:

@@ -133,6 +133,20 @@ async def test_what_cannot_be_continued_is_refused(portal: Portal, upstream: Ups
     assert upstream.count() == 1
 
 
+async def test_in_a_deleted_conversation_nothing_goes_on(portal: Portal, upstream: Upstream):
+    upstream.play("fake", CUT, answer("me"))
+    socket = await portal.connect()
+    first = await socket.prompt("A tale.")
+    await socket.next("finished")
+    client = await asyncio.to_thread(portal.admin)
+    await asyncio.to_thread(portal.post, client, f"/chat/{first['conversation']}/delete/")
+    assert (await go_on(socket, first["assistant_message"]))["code"] == "not_found"
+    assert upstream.count() == 1
+    await asyncio.to_thread(portal.post, client, f"/chat/{first['conversation']}/restore/")
+    second = await go_on(socket, first["assistant_message"])
+    await socket.next("finished", generation=second["generation"])
+
+
 async def test_an_answer_without_text_begins_anew(portal: Portal, upstream: Upstream):
     upstream.play("fake", stream(chunk(finish="length"), b"data: [DONE]\n\n"), answer("Now."))
     socket = await portal.connect()
@@ -188,7 +202,7 @@ async def test_a_kill_takes_nothing_of_what_was_there_before(new_portal, upstrea
     ("setting", "sent"),
     [
         ("continuation = 'prefill'", [("user", "A tale."), ("assistant", "Once upon a ti")]),
-        ("dialect = 'completions'", "A tale.\n\nOnce upon a ti"),
+        ("dialect = 'completions'", "A tale.Once upon a ti"),
     ],
 )
 async def test_where_upstream_takes_up_the_last_message_nothing_is_added(

@@ -244,6 +244,34 @@ def test_a_foreign_host_is_refused_without_a_word_in_the_log(portal: Portal):
     assert portal.log == before
 
 
+@pytest.mark.parametrize("path", ["/admin/", "/accounts/login/", "/chat/"])
+def test_a_post_without_a_token_is_refused_without_a_word_in_the_log(portal: Portal, path: str):
+    before = portal.log
+    assert httpx.post(portal.url + path).status_code == 403
+    assert portal.log == before
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"&".join([b"a=1"] * 1001)),
+        ("application/x-www-form-urlencoded", b"x" * 3_000_000),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nx\r\n' * 101 + b"--x--\r\n",
+        ),
+    ],
+    ids=["fields", "size", "files"],
+)
+def test_a_form_beyond_all_measure_is_refused_without_a_word_in_the_log(portal: Portal, content_type: str, body: bytes):
+    before = portal.log
+    with httpx.Client(base_url=portal.url, headers={"Origin": portal.url}) as client:
+        client.get("/accounts/login/")  # for the cookie: what comes without one is not even read
+        answer_ = client.post("/accounts/login/", content=body, headers={"Content-Type": content_type})
+    assert answer_.status_code in (400, 413)
+    assert portal.log == before
+
+
 def rss(portal: Portal) -> int:
     """Resident memory in MB."""
     assert portal.process

@@ -6,6 +6,7 @@ import socket as sockets
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -121,6 +122,38 @@ async def test_sigterm_during_a_storm_of_deltas_leaves_no_crash(new_portal, upst
         assert row["state"] == "interrupted"
         assert whole.startswith(row["content"])
         assert row["content"].startswith(socket.texts[one].text)
+
+
+HANGING_RESOLVER = """
+import socket, time
+look_up = socket.getaddrinfo
+def look_up_slowly(host, *args, **more):
+    if host == "hangs.test":
+        time.sleep(600)
+    return look_up(host, *args, **more)
+socket.getaddrinfo = look_up_slowly
+"""
+
+
+async def test_a_name_that_hangs_in_dns_holds_up_neither_other_providers_nor_the_end(
+    new_portal, upstream: Upstream, tmp_path: Path
+):
+    (tmp_path / "sitecustomize.py").write_text(HANGING_RESOLVER)
+    portal: Portal = new_portal(PORTAL_DRAIN_SECONDS="0", PORTAL_USER_RUNNING="10", PYTHONPATH=str(tmp_path))
+    portal.add_provider("hanging", "http://hangs.test/v1", max_retries=0, connect_seconds=1.0)
+    socket = await portal.connect()
+    (hanging,) = (model["id"] for model in socket.hello["models"] if model["label"] == "hanging")
+    failing = [(await socket.prompt(f"anybody? {n}", model=hanging))["generation"] for n in range(9)]
+    for generation in failing:
+        finished = await socket.next("finished", generation=generation)
+        assert (finished["state"], finished["code"]) == ("failed", "upstream_unreachable")
+    # By a name as well, so that it takes a look-up.
+    portal.add_provider("other", f"http://localhost:{upstream.port}/v1")
+    other = await portal.connect()
+    (well,) = (model["id"] for model in other.hello["models"] if model["label"] == "other")
+    assert (await other.ask("hi", model=well))["state"] == "completed"
+    portal.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(portal.wait) == 0
 
 
 def test_probes_answer_without_a_login(portal: Portal):

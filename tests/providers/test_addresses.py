@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import httpcore
 import pytest
 
-from chat.providers import Endpoint, ProviderError, TimeLimits, list_models, may_be_reached
+from chat.providers import Endpoint, ProviderError, TimeLimits, build, list_models, may_be_reached
+from chat.providers.resolver import THREADS
 from chat.providers.transport import PinnedBackend, ssl_context
-from tests.providers.asking import Outcome, ask_once
+from tests.providers.asking import Outcome, ask, ask_once, endpoint
 from tests.providers.test_tls import self_signed
 from tests.upstream import Upstream
 from tests.upstream.script import Send, head
@@ -153,10 +155,14 @@ class Names:
         self.answers: dict[str, list[list[str]]] = {}
         self.asked: list[str] = []
         self.seconds = 0.0
+        self.hanging = ""
+        self.goes_on = threading.Event()
 
     def getaddrinfo(self, host: Any, port: Any, *args: Any, **more: Any) -> list[Any]:
         self.asked.append(str(host))
         time.sleep(self.seconds)
+        if host == self.hanging:
+            self.goes_on.wait(60)
         if host not in self.answers:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         answers = self.answers[host]
@@ -170,10 +176,11 @@ class Names:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     names = Names()
     monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
-    return names
+    yield names
+    names.goes_on.set()
 
 
 @pytest.fixture
@@ -387,6 +394,60 @@ async def test_a_slow_look_up_counts_for_the_limit_to_connect(names):
     outcome = await ask_once(f"http://{NAME}/v1", limits=TimeLimits(connect=0.1))
     assert (outcome.code, outcome.max_tries) == ("upstream_unreachable", 3)
     assert outcome.seconds < names.seconds
+
+
+async def test_a_name_that_hangs_holds_up_no_other_server(upstream: Upstream, names):
+    names.hanging, names.answers["other.test"] = NAME, [["127.0.0.1"]]
+    limits = TimeLimits(connect=0.1)
+    hanging = await asyncio.gather(*(ask_once(f"http://{NAME}/v1", limits=limits) for _ in range(20)))
+    assert {(one.code, one.max_tries) for one in hanging} == {("upstream_unreachable", 3)}
+    other = await ask_once(f"http://other.test:{upstream.port}/v1", limits=TimeLimits(connect=30))
+    assert other.text == "This is a short answer."
+    assert not names.goes_on.is_set(), "it hangs all the while"
+
+
+async def test_of_one_server_few_look_ups_hang_and_the_others_end_by_the_limit_to_connect(upstream: Upstream, names):
+    names.hanging, names.answers[NAME] = NAME, [["127.0.0.1"]]
+    adapter = build(endpoint(f"http://{NAME}:{upstream.port}/v1", TimeLimits(connect=0.1)))
+    for _ in range(2 * THREADS):
+        outcome = await ask(adapter)
+        assert (outcome.code, outcome.max_tries) == ("upstream_unreachable", 3)
+    assert names.asked == [NAME] * THREADS, "what was given up before its turn is not looked up"
+    names.goes_on.set()
+    async with asyncio.timeout(10):
+        while (await ask(adapter)).error is not None:  # until a thread is free again
+            await asyncio.sleep(0.01)
+    await adapter.aclose()
+
+
+async def test_nobody_waits_for_a_look_up_that_hangs(names):
+    names.hanging = NAME
+    adapter = build(endpoint(f"http://{NAME}/v1"))
+    asking = asyncio.create_task(ask(adapter))
+    while not names.asked:
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await adapter.aclose()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    hanging = [thread for thread in threading.enumerate() if thread.name.startswith("resolver")]
+    assert hanging and all(thread.daemon for thread in hanging), "the end of the process waits for them"
+
+
+async def test_without_a_thread_for_the_look_up_the_server_cannot_be_reached(upstream: Upstream, names, monkeypatch):
+    names.answers[NAME] = [["127.0.0.1"]]
+    adapter = build(endpoint(f"http://{NAME}:{upstream.port}/v1"))
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        for _ in range(2 * THREADS):
+            assert (await ask(adapter)).code == "upstream_unreachable"
+    assert (await ask(adapter)).text == "This is a short answer."
+    await adapter.aclose()
 
 
 async def test_a_name_in_other_letters_is_looked_up_as_dns_writes_it(upstream: Upstream, names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from contextlib import aclosing
@@ -22,10 +23,26 @@ from chat.providers import (
     clean_base_url,
 )
 from chat.providers.base import Refused
+from chat.providers.http import STALE_SECONDS
 from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
-from tests.upstream import DONE, Fin, Gate, Repeat, Stall, Upstream, answer, chunk, document, error, raw_body, stream
+from tests.upstream import (
+    DONE,
+    Fin,
+    Gate,
+    Pause,
+    Repeat,
+    Rst,
+    Stall,
+    Upstream,
+    answer,
+    chunk,
+    document,
+    error,
+    raw_body,
+    stream,
+)
 from tests.upstream.recordings import index, record, text
-from tests.upstream.script import counts
+from tests.upstream.script import Script, Send, Step, counts, framed
 
 PLAIN_KEY = "Correct-Horse-Battery-Staple"
 """Known by its value only."""
@@ -57,6 +74,63 @@ async def test_a_server_that_cannot_stream_is_asked_for_the_whole_answer(upstrea
     assert outcome.warnings == [], "it is what was asked for"
     body = upstream.requests[-1].body
     assert (body["stream"], "stream_options" in body) == (False, False)
+
+
+CHOICE = {"index": 0, "message": {"role": "assistant", "content": "All at once."}, "finish_reason": "stop"}
+QUOTA = {"error": {"message": "You exceeded your quota.", "code": "insufficient_quota"}}
+HASTY = TimeLimits(idle=0.3)
+
+
+def without_an_end(value: object, *end: Step, framing: str = "chunked") -> Script:
+    """A document whose body stops there, or has more announced than comes."""
+    body = json.dumps(value).encode()
+    return (
+        *stream(body, headers={"Content-Type": "application/json"}, framing=framing, length=9999, whole=False),
+        *end,
+    )
+
+
+@pytest.mark.parametrize("whole_answers", [True, False])
+@pytest.mark.parametrize(
+    ("end", "framing", "warnings"),
+    [
+        (Fin(), "chunked", ["cut_after_finish"]),
+        (Fin(), "length", ["cut_after_finish"]),
+        (Stall(), "chunked", []),
+        (Stall(), "length", []),
+    ],
+)
+async def test_a_whole_answer_is_taken_though_its_body_has_no_end(
+    end, framing, warnings, whole_answers, upstream: Upstream
+):
+    value = {"model": "scripted-1", "choices": [CHOICE], "usage": counts(7, 3)}
+    upstream.play("m", without_an_end(value, end, framing=framing))
+    outcome = await ask_once(upstream.base_url, "m", HASTY, whole_answers=whole_answers)
+    assert (outcome.error, outcome.text, outcome.finish) == (None, "All at once.", "stop")
+    assert outcome.counts == (7, 3, 10)
+    assert outcome.warnings == warnings + ([] if whole_answers else ["whole_answer"])
+
+
+@pytest.mark.parametrize(
+    ("value", "end", "code"),
+    [
+        (QUOTA, Fin(), "upstream_quota"),
+        (QUOTA, Stall(), "upstream_quota"),
+        ({"hello": "world"}, Fin(), "upstream_bad_response"),
+    ],
+)
+async def test_an_error_is_understood_though_its_body_has_no_end(value, end, code, upstream: Upstream):
+    upstream.play("m", without_an_end(value, end))
+    outcome = await ask_once(upstream.base_url, "m", HASTY)
+    assert (outcome.code, outcome.max_tries) == (code, 1)
+
+
+@pytest.mark.parametrize(("end", "code", "tries"), [(Fin(), "upstream_cut", 3), (Stall(), "upstream_timeout", 1)])
+async def test_half_a_document_is_no_answer(end, code, tries, upstream: Upstream):
+    half = Send(framed(json.dumps({"choices": [CHOICE]}).encode()[:-1]))
+    upstream.play("m", (*stream(headers={"Content-Type": "application/json"}, whole=False), half, end))
+    outcome = await ask_once(upstream.base_url, "m", HASTY)
+    assert (outcome.code, outcome.max_tries, outcome.deltas) == (code, tries, [])
 
 
 async def test_options_and_the_admins_additions_are_passed_on(upstream: Upstream):
@@ -157,10 +231,32 @@ async def test_max_tokens_is_called_otherwise_where_it_is_refused(upstream: Upst
     adapter = build(endpoint(upstream.base_url, remember=remembered.append))
     assert (await ask(adapter, "m", max_tokens=9)).text == "Hello"
     await adapter.aclose()
-    assert remembered == [Refused("max_tokens", instead="max_completion_tokens"), Refused("stream_options")]
+    assert remembered == [Refused("max_tokens", "m", "max_completion_tokens"), Refused("stream_options")]
     bodies = [request.body for request in upstream.requests]
     assert [body.get("max_tokens") for body in bodies] == [9, None, None]
     assert [body.get("max_completion_tokens") for body in bodies] == [None, 9, 9]
+
+
+LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+@pytest.mark.parametrize("usual", LIMITS)
+async def test_each_model_has_its_limit_under_the_name_that_it_takes(usual, upstream: Upstream):
+    newer, older, odd = (f"behaving:refuses-{what}" for what in ("max-tokens", "other-limit", "limit"))
+    adapter = build(endpoint(upstream.base_url, max_tokens_field=usual))
+    for _ in range(3):
+        for model in (newer, older, odd):
+            assert (await ask(adapter, model, max_tokens=9)).error is None
+    await adapter.aclose()
+    sent: dict[str, list[str]] = {}
+    for request in upstream.requests:
+        sent.setdefault(request.model, []).append("".join(name for name in LIMITS if name in request.body))
+    other = LIMITS[usual == LIMITS[0]]
+    assert sent == {
+        newer: [usual] * (usual == LIMITS[0]) + [LIMITS[1]] * 3,
+        older: [usual] * (usual == LIMITS[1]) + [LIMITS[0]] * 3,
+        odd: [usual, other, "", "", ""],
+    }
 
 
 @pytest.mark.parametrize(
@@ -240,6 +336,19 @@ async def test_a_kept_connection_that_died_is_replaced_without_anybody_noticing(
     await adapter.aclose()
     assert (third.code, third.max_tries) == ("upstream_cut", 3)
     assert upstream.count() == 4  # a new connection that gives no answer is not tried again here
+
+
+@pytest.mark.parametrize("end", [Fin(), Rst()], ids=["fin", "rst"])
+async def test_a_kept_connection_that_breaks_while_the_model_works_is_not_asked_for_again(end, upstream: Upstream):
+    whole = document({"choices": [{"index": 0, "message": {"content": "One."}, "finish_reason": "stop"}]})
+    upstream.play("m", whole, (Pause(STALE_SECONDS + 0.3), end), answer("billed twice"))
+    adapter = build(endpoint(upstream.base_url))
+    await ask(adapter, "m")
+    second = await ask(adapter, "m")
+    await adapter.aclose()
+    assert (second.code, second.max_tries, len(second.calls.sent)) == ("upstream_cut", 3, 1)
+    one, again = (request.connection for request in upstream.requests)
+    assert one == again
 
 
 async def test_an_answer_that_began_is_never_asked_for_again(upstream: Upstream):

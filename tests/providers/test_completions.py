@@ -52,6 +52,23 @@ def test_one_message_is_sent_as_it_was_written():
     assert plain_text([{"role": "user", "content": " as is\n"}]) == " as is\n"
 
 
+@pytest.mark.parametrize(
+    ("turns", "text"),
+    [
+        ([("user", "Once upon"), ("assistant", " a ti")], "Once upon a ti"),
+        ([("system", "A tale."), ("user", "Once upon"), ("assistant", " a ti")], "A tale.\n\nOnce upon a ti"),
+        (
+            [("user", "One"), ("assistant", "two"), ("user", "three"), ("assistant", " fo")],
+            "One\n\ntwo\n\nthree fo",
+        ),
+        ([("user", "One"), ("assistant", "two"), ("user", "three")], "One\n\ntwo\n\nthree"),
+        ([("assistant", "alone")], "alone"),
+    ],
+)
+def test_an_answer_that_was_cut_stands_where_the_model_wrote_it(turns, text):
+    assert plain_text([{"role": role, "content": content} for role, content in turns]) == text
+
+
 @pytest.mark.parametrize("script", [STREAMED, WHOLE], ids=["streamed", "whole"])
 async def test_text_finish_usage_and_model_come_out(script: Script, upstream: Upstream):
     upstream.play("scripted", script)

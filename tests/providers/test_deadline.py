@@ -97,6 +97,20 @@ async def test_a_loop_that_stood_still_gets_one_more_look_before_it_gives_up():
         deadline.close()
 
 
+async def test_it_gives_up_also_when_something_comes_all_the_time():
+    loop, deadline = asyncio.get_running_loop(), Deadline()
+    limit = loop.time() + 0.05
+    loop.call_soon(time.sleep, 0.3)
+    with pytest.raises(TimeoutError):
+        for _ in range(200):  # keep-alives, faster than the second look lasts
+            with deadline.until(limit):
+                await asyncio.sleep(0.01)
+    loop.call_soon(time.sleep, 0.3)
+    with deadline.until(loop.time() + 0.05):  # another limit gets a second look of its own
+        await asyncio.sleep(0.31)
+    deadline.close()
+
+
 async def test_nothing_happens_to_a_task_that_is_not_waiting():
     loop, deadline = asyncio.get_running_loop(), Deadline()
     with deadline.until(loop.time() + 0.01):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+import threading
 from typing import Any
 
+import httpx
 import pytest
 
 from chat.providers import Adapter, build
 from chat.providers.evolution import EARLY, EvolutionAuth, Token, token_of
+from chat.providers.transport import ssl_context
 from tests.providers.asking import ask, endpoint
 from tests.upstream import Gate, Rst, Script, Stall, Upstream, answer, document, error, html
 
@@ -196,7 +200,43 @@ async def test_closing_ends_an_exchange_that_hangs(upstream: Upstream):
         await asking
 
 
-def test_a_token_lives_as_long_as_it_says_else_an_hour():
-    assert token_of({"access_token": "t", "expires_in": 60}) == Token("t", 60)
-    for lifetime in (None, "soon", 0, -5, True):
-        assert token_of({"access_token": "t", "expires_in": lifetime}) == Token("t", 3600)
+@pytest.mark.parametrize("lifetime", [60, 0.5, 31_536_000, 10**9 - 1])
+def test_a_token_lives_as_long_as_it_says(lifetime):
+    assert token_of({"access_token": "t", "expires_in": lifetime}) == Token("t", lifetime)
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [None, "soon", 0, -5, True, 10**9, 10**400, float("inf"), float("nan"), -float("inf"), [60]],
+    ids=lambda lifetime: repr(lifetime)[:20],
+)
+def test_a_token_that_says_nothing_of_use_lives_an_hour(lifetime):
+    assert token_of({"access_token": "t", "expires_in": lifetime}) == Token("t", 3600)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203])
+async def test_any_good_status_brings_a_token(status, upstream: Upstream):
+    upstream.play(TOKEN, document({"access_token": "good-token"}, status))
+    adapter = adapter_of(upstream)
+    assert (await ask(adapter, "m")).error is None
+    await adapter.aclose()
+    assert asked_with(upstream) == ["Bearer good-token"]
+
+
+async def test_certificates_for_the_token_address_are_read_beside_the_event_loop(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+):
+    threads, create = [], httpx.create_ssl_context
+
+    def noted(**more: Any) -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return create(**more)
+
+    monkeypatch.setattr(httpx, "create_ssl_context", noted)
+    ssl_context.cache_clear()
+    adapter = build(
+        endpoint(upstream.base_url, auth="evolution", api_key=SECRET, key_id=KEY_ID, token_url="https://127.0.0.1:1/t")
+    )
+    assert (await ask(adapter, "m")).code == "upstream_unreachable"
+    await adapter.aclose()
+    assert len(threads) == 1 and threads[0] is not threading.current_thread()

@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from chat.providers.redaction import LENGTH, MASK, REMEMBERED, Known, learn, masked, redact, word_of
+from tests.providers.test_sse_random import seconds
 
 KEY = "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl"
 PLAIN_KEY = "correct-horse-battery-staple"
@@ -190,3 +191,26 @@ def test_a_line_without_secrets_costs_little():
 def test_a_word_of_upstreams_stays_as_it_is_without_what_is_known_and_what_no_database_takes(text, kept):
     learn(PLAIN_KEY)
     assert word_of(text) == (text if kept is None else kept)
+
+
+MADE_TO_BE_SLOW = [
+    *["a/", "/a/", "a", "a1/", "01234567-", "01234567-0123-0123-0123-", "0123456789abcdef"],
+    *["eyJ", "eyJ.", "eyJaaaaa.", "sk-", "sk-aaaaaaa", "AIza", "Bearer ", "bearer\t"],
+    *["=", "%41", "A1=", "_", ".", "*", "**", "ключ", "\x00", " ", "\n", " |+"],
+    *['  File "', '\n  File "x", line 1', '\n  File "x", line 1, in ', '\n  File "x", line 1, in f\n    '],
+]
+SIZE = 32 * 1024
+
+
+@pytest.fixture(scope="module")
+def usual_seconds() -> float:
+    """What an ordinary text of that size takes."""
+    return seconds(lambda: masked(("word " * SIZE)[:SIZE]))
+
+
+@pytest.mark.parametrize("after", ["", " "])
+@pytest.mark.parametrize("piece", MADE_TO_BE_SLOW)
+def test_no_text_of_a_stranger_makes_a_line_slow(piece: str, after: str, usual_seconds: float):
+    text = ((piece + after) * SIZE)[:SIZE] + "!"
+    # A text whose every place is gone through from every other one takes hundreds of times as long, or thousands.
+    assert seconds(lambda: masked(text)) < 50 * usual_seconds

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.providers import TimeLimits
+from chat.providers import CompletionRequest, TextDelta, TimeLimits, build
 from chat.providers.think_tags import BLANK_CHARACTERS, ThinkTags
-from tests.providers.asking import ask_once
+from tests.providers.asking import Witness, ask_once, endpoint
 from tests.upstream import DONE, Fin, Stall, Upstream, answer, chunk, stream
+from tests.upstream.script import text_chunk
 
 CASES = {
     "tags before the answer": (False, "<think>hm</think>Two.", ("Two.", "hm")),
@@ -91,3 +94,30 @@ async def test_a_tag_is_found_also_where_every_chunk_has_a_finish_reason(upstrea
     upstream.play("scripted", stream(*pieces, DONE))
     outcome = await ask_once(upstream.base_url, think_tags="tagged")
     assert (outcome.text, outcome.reasoning) == ("Two.", "hm")
+
+
+CUT = {"role": "assistant", "content": "Once upon a ti"}
+ASKED = {"role": "user", "content": "A tale."}
+
+
+@pytest.mark.parametrize(
+    ("kind", "dialect", "messages", "said", "expected"),
+    [
+        ("opened", "chat_completions", [ASKED, CUT], "me.", ("me.", "")),
+        ("opened", "completions", [ASKED, CUT], "me.", ("me.", "")),
+        ("tagged", "chat_completions", [ASKED, CUT], "me.", ("me.", "")),
+        ("tagged", "chat_completions", [ASKED, CUT], "<think>hm</think>me.", ("me.", "hm")),
+        # Asked to go on, it begins anew, and so does its thinking.
+        ("opened", "chat_completions", [ASKED, CUT, ASKED], "hm</think>me.", ("me.", "hm")),
+        ("opened", "completions", [ASKED], "hm</think>me.", ("me.", "hm")),
+    ],
+)
+async def test_an_answer_that_is_taken_up_where_it_was_cut_has_thought_already(
+    kind, dialect, messages, said, expected, upstream: Upstream
+):
+    upstream.play("m", stream(text_chunk(said, "stop"), DONE) if dialect == "completions" else answer(said))
+    adapter = build(endpoint(upstream.base_url, dialect=dialect, think_tags=kind))
+    async with aclosing(adapter.stream(CompletionRequest("m", messages), Witness())) as events:
+        deltas = [event async for event in events if isinstance(event, TextDelta)]
+    await adapter.aclose()
+    assert ("".join(one.text for one in deltas), "".join(one.reasoning for one in deltas)) == expected

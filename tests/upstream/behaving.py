@@ -38,7 +38,8 @@ QUIRKS = frozenset(
         "no-chat", "no-completions", "html", "wrong-key",
         "no-whole", "no-stream", "whole", "one-piece", "lumps", "cut",
         "usage-finish", "usage-every", "usage-groq", "usage-choice", "usage-never", "usage-wrong",
-        "refuses-usage", "tells-unasked", "refuses-max-tokens", "refuses-limit", "ignores-limit", "other-limit",
+        "refuses-usage", "tells-unasked", "refuses-max-tokens", "refuses-other-limit", "refuses-limit", "ignores-limit",
+        "other-limit",
         "refuses-stop", "ignores-stop", "returns-stop",
         "thinks", "thinks-opened", "empty", "limits", "busy",
     }
@@ -79,7 +80,8 @@ def _refusal(quirks: frozenset[str], body: Mapping[str, Any], is_legacy: bool) -
     refused = {
         "refuses-usage": ("stream_options",),
         "tells-unasked": ("stream_options",),
-        "refuses-max-tokens": ("max_tokens",),
+        "refuses-max-tokens": LIMITS[:1],
+        "refuses-other-limit": LIMITS[1:],
         "refuses-limit": LIMITS,
         "refuses-stop": ("stop",),
     }

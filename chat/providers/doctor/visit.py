@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from time import monotonic
@@ -21,6 +20,7 @@ from chat.providers.doctor.inside import Inside
 from chat.providers.doctor.questions import LONG_TOKENS, SHORT_TOKENS, Questions, Skipped
 from chat.providers.errors import TokenFailed, failure
 from chat.providers.listing import ListedModel, list_models
+from chat.providers.resolver import Resolver
 from chat.providers.think_tags import CLOSING, OPENING
 
 CHECK_SECONDS = 60.0
@@ -397,10 +397,9 @@ async def _resolved(host: str, port: int, seconds: float) -> list[str]:
     """The addresses that a name stands for. Raises ProviderError."""
     try:
         async with asyncio.timeout(seconds):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return await Resolver().addresses(host, port)
     except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
         raise failure("upstream_dns") from error
-    return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
 def _told(error: ProviderError) -> dict[str, Any]:

@@ -1,0 +1,51 @@
+"""Names to addresses by the system's resolver, which may hang for minutes and can't be told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from contextlib import suppress
+
+THREADS = 2
+"""So many look-ups of one server at once; in the event loop's own threads, one bad name would hold up all others."""
+
+
+class Resolver:
+    """Looks names up for one server, in threads that nobody waits for: neither a closed client nor the end of the
+    process, hence daemons. Whoever asks limits the time; a look-up that was given up keeps its thread until it ends.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(THREADS)
+
+    async def addresses(self, name: str, port: int) -> list[str]:
+        """The addresses of a name, in the resolver's order. Raises OSError (a gaierror) and UnicodeError."""
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        await self._free.acquire()
+        thread = threading.Thread(target=self._ask, args=(name, port, answer), name="resolver", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._free.release()
+            raise OSError("no thread could be started") from error
+        return await answer
+
+    def _ask(self, name: str, port: int, answer: asyncio.Future[list[str]]) -> None:
+        found: list[str] | Exception
+        try:
+            entries = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        except Exception as error:
+            found = error
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever asked
+            answer.get_loop().call_soon_threadsafe(self._told, answer, found)
+
+    def _told(self, answer: asyncio.Future[list[str]], found: list[str] | Exception) -> None:
+        self._free.release()
+        if answer.done():  # given up
+            return
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
