@@ -182,7 +182,8 @@ async def test_a_kill_takes_nothing_of_what_was_there_before(new_portal, upstrea
     first = await socket.prompt("A tale.")
     await socket.next("finished")
     if queued:
-        await socket.prompt("Something else.")
+        other = await socket.prompt("Something else.")
+        await socket.next("delta", generation=other["generation"])
     second = await go_on(socket, first["assistant_message"])
     if not queued:
         await socket.next("delta", generation=second["generation"])
