@@ -188,7 +188,7 @@ async def test_an_untidy_address_reaches_the_same_endpoint(upstream: Upstream):
         ({"api_key": "ключ"}, "upstream_auth"),
         ({"api_key": "a\nb"}, "upstream_auth"),
         ({"extra_headers": {"X": "a\r\nEvil: b"}}, "upstream_rejected"),
-        *[({"extra_headers": {"X": value}}, "upstream_rejected") for value in (5, 1.5, True, None, ["a"], {})],
+        *[({"extra_headers": {"X": value}}, "upstream_rejected") for value in (5, 1.5, True, None, ["a"], {"a": "b"})],
         ({"extra_body": {"temperature": float("nan")}}, "upstream_rejected"),
         ({"base_url": "ftp://x.example"}, "upstream_bad_response"),
         ({"base_url": "http://user:secret@127.0.0.1/v1"}, "upstream_bad_response"),

@@ -323,7 +323,7 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path):
 async def test_a_token_address_that_leads_nowhere_is_no_fault_of_the_servers(
     base_url: str, token_url: str, differs: dict[str, str], upstream: Upstream
 ):
-    settings = {"auth": "evolution", "key_id": "key-id-0123456789", "token_url": token_url}
+    settings: dict[str, Any] = {"auth": "evolution", "key_id": "key-id-0123456789", "token_url": token_url}
     findings = await examined(base_url or upstream.base_url, **settings)
     assert in_words(findings) == {
         "address": "good found",
