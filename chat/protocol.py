@@ -21,8 +21,8 @@ TEXT_BYTES = 256 * 1024
 DELTA_BYTES = 64 * 1024
 SNAPSHOT_BYTES = 2 * 1024 * 1024
 DEPTH = 8
-OUTSIDE = 4096
-"""Characters of a command that stand outside of its texts: many times what any needs."""
+MARKS = 1024
+"""Brackets, braces, commas and colons of a command outside of its texts: many times what any needs."""
 
 PHASES = ("queued", "connecting", "waiting", "writing", "retrying")
 REFUSALS = (
@@ -147,8 +147,8 @@ COMMANDS: dict[str, type[Any]] = {command_class.type: command_class for command_
 
 def parse(text: str) -> Command:
     """Read one command. Raises ProtocolError: `invalid_json` or `invalid_command`."""
-    if len(text) > OUTSIDE and _is_overgrown(text):
-        raise ProtocolError("invalid_command")
+    if len(text) > MARKS:
+        _refuse_overgrown(text)
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -178,10 +178,16 @@ def parse(text: str) -> Command:
     return command_class(**values)  # type: ignore[no-any-return]
 
 
-def _is_overgrown(text: str) -> bool:
-    """Whether it holds more than texts: reading a megabyte of brackets would take the event loop a second."""
-    parts = text.replace("\\\\", "").replace('\\"', "").split('"', 2 * OUTSIDE)
-    return sum(map(len, parts[::2])) > OUTSIDE
+def _refuse_overgrown(text: str) -> None:
+    """Raises ProtocolError: a megabyte of brackets is not read, which would take the event loop a second.
+
+    What doesn't close all that it opens is called no JSON, as it would be after reading.
+    """
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"', 2 * MARKS)[::2])
+    marks = {mark: outside.count(mark) for mark in "[]{},:"}
+    if sum(marks.values()) > MARKS:
+        is_closed = marks["["] == marks["]"] and marks["{"] == marks["}"]
+        raise ProtocolError("invalid_command" if is_closed else "invalid_json")
 
 
 def _refuse_constant(name: str) -> None:
