@@ -41,6 +41,7 @@ class Side:
     wrong: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     async def measure(self) -> None:
+        """Every page once, and an answer of the third provider."""
         for name, path in PAGES.items():
             began = time.perf_counter()
             page = await asyncio.to_thread(self.client.get, path)
@@ -62,6 +63,7 @@ class Side:
         return {model["label"]: model for model in other.hello["models"]}
 
     async def marked(self) -> set[str]:
+        """The models that are said not to answer."""
         return {
             label for label, model in (await self.models()).items() if model.get("weather", {}).get("failing", False)
         }
@@ -88,6 +90,7 @@ async def ask_those_that_are_down(stage: Stage, side: Side) -> None:
 
 
 async def outage(minutes: float) -> int:
+    """Measure for so long, print what was seen, and return the exit code."""
     async with Stage() as stage:
         stage.upstream.play("fake", answer("I am ", "fine, ", "thank you."))
         for name in DOWN:
@@ -120,9 +123,8 @@ async def outage(minutes: float) -> int:
                 marks = await ours.marked()
                 if marked_after is None and marks == set(DOWN):
                     marked_after = time.monotonic() - began
-                ours.wrong["looks at which the marks were not those two"] += marked_after is not None and marks != set(
-                    DOWN
-                )
+                is_other = marked_after is not None and marks != set(DOWN)
+                ours.wrong["looks at which the marks were not those two"] += is_other
                 ours.wrong["tasks that ended"] += asking.done()
                 if pair % 150 == 0:
                     print(f"{(time.monotonic() - began) / 60:5.1f} min  {pair} pairs", flush=True)
@@ -130,9 +132,8 @@ async def outage(minutes: float) -> int:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-        print(
-            f"down for {minutes:g} min, both marked after {marked_after or float('nan'):.0f} s; {pair} pairs, medians"
-        )
+        marked = "never" if marked_after is None else f"after {marked_after:.0f} s"
+        print(f"down for {minutes:g} min, both marked {marked}; {pair} pairs, medians")
         slow = False
         for name in ours.seconds:
             with_, without = (statistics.median(side.seconds[name]) * 1000 for side in sides)

@@ -154,7 +154,7 @@ def _record(
     """A closed usage record for each question that reached the model."""
     present = Provider.objects.filter(pk=provider.pk).first()
     row = _row_of(provider, model) if present else None
-    rate = rate_of(provider, model)
+    rate = Price.objects.rate(row.pk) if row else None
     UsageRecord.objects.bulk_create(
         UsageRecord(
             user=user,

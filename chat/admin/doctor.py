@@ -24,7 +24,8 @@ from django.views.decorators.http import require_POST
 from chat import examination
 from chat.findings import Card, card_of, line_of
 from chat.messages import money_in_words
-from chat.models import CredentialsUnreadable, Provider
+from chat.models import CredentialsUnreadable, Price, Provider
+from chat.pricing import Rate
 from chat.providers.doctor import CHECKS, Finding, estimate
 
 LINES = "application/x-ndjson"
@@ -55,17 +56,18 @@ class ExaminedAdmin(admin.ModelAdmin):
     def examine_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """What it will take; by POST, the examination itself."""
         provider = self._provider(request, pk)
-        names = list(provider.models.order_by("position", "id").values_list("name", flat=True))
-        model = request.POST.get("model", names[0] if names else "").strip()[:200]
+        models = dict(provider.models.order_by("position", "id").values_list("name", "pk"))
+        rates = Price.objects.rates(models.values())
+        prices = {name: _at_most(rates.get(pk)) for name, pk in models.items()}
+        model = request.POST.get("model", next(iter(models), "")).strip()[:200]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": provider,
             "title": _("Examine %s") % provider.name,
             "cost": estimate(),
-            "prices": [(name, _at_most(provider, name)) for name in names],
-            "at_most": _at_most(provider, model),
-            "names": names,
+            "prices": prices.items(),
+            "at_most": prices.get(model, ""),
             "model": model,
             "checks": len(CHECKS),
         }
@@ -96,9 +98,8 @@ class ExaminedAdmin(admin.ModelAdmin):
         return provider
 
 
-def _at_most(provider: Provider, model: str) -> str:
-    """What an examination of this model costs at most, '' where no price is set."""
-    rate = examination.rate_of(provider, model)
+def _at_most(rate: Rate | None) -> str:
+    """What an examination costs at most, '' where no price is set."""
     return money_in_words(estimate(rate).money, rate.currency) if rate else ""
 
 

@@ -25,7 +25,7 @@ class UsageTotals:
     costs: Mapping[str, Decimal]
     """The sum in each currency."""
     unpriced_requests: int
-    """Those that cost something nobody knows: no price was set, or the tokens are unknown."""
+    """Those that cost nobody knows what: tokens without a price, or unknown ones."""
 
     @property
     def counted_percent(self) -> Decimal | None:
@@ -47,7 +47,7 @@ def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
         total_tokens=Sum("total_tokens", default=0),
         counted_requests=Count("pk", filter=counted),
         timed=Count("ttft_ms"),
-        unpriced_requests=Count("pk", filter=Q(cost=None)),
+        unpriced_requests=Count("pk", filter=Q(cost=None) & ~Q(total_tokens=0)),
     )
     costs = records.filter(cost__isnull=False).order_by().values_list("currency").annotate(Sum("cost"))
     return UsageTotals(median_ttft_ms=_median_ttft_ms(records, sums.pop("timed")), costs=dict(sorted(costs)), **sums)

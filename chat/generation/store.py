@@ -256,7 +256,7 @@ def _usage_fields(end: End) -> dict[str, Any]:
     if usage.is_estimated:
         fields["estimated"] = True
     if end.rate is not None and end.cost is not None:
-        fields |= {"cost": decimal_string(end.cost), "currency": end.rate.currency}
+        fields |= {"cost": _decimal_string(end.cost), "currency": end.rate.currency}
     return fields
 
 
@@ -273,7 +273,7 @@ def _timing_fields(timing: Timing, completion_tokens: int | None, characters: in
     }
 
 
-def decimal_string(value: Decimal) -> str:
+def _decimal_string(value: Decimal) -> str:
     """0.0073000000 → '0.0073'."""
     return f"{value.normalize():f}"
 

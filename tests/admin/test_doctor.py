@@ -94,6 +94,17 @@ def test_what_it_may_cost_is_said_before_where_a_price_is_set(browse, provider):
     assert f'<option value="{model_of(provider)}">{money}</option>' in shown_
 
 
+def test_the_prices_of_many_models_are_read_at_once(
+    browse, provider, django_assert_num_queries, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(30) as before:
+        browse.get(page(provider))
+    for number in range(20):
+        LanguageModel.objects.create(provider=provider, name=f"model {number}")
+    with django_assert_num_queries(len(before)):
+        browse.get(page(provider))
+
+
 def test_probes_have_their_cost(browse, provider, upstream):
     Price.objects.create(model=provider.models.get(), prompt=Decimal(1_000_000), completion=Decimal(1_000_000))
     examined(browse, provider)

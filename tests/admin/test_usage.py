@@ -64,6 +64,8 @@ def test_costs_are_summed_by_currency_and_what_is_unknown_is_said(browse, staff)
     assert totals(browse)["cost"] == "0.50 EUR + $40.00"
     text = browse.get(LIST).content.decode()
     assert "without 1 request" not in text and "$0.0073" in text
+    record(tokens=(0, 0), source="counted", state="failed")  # nothing was sent, whatever it would have cost
+    assert "without 1 request" not in browse.get(LIST).content.decode()
     record()
     assert "without 1 request" in browse.get(LIST).content.decode()
 
