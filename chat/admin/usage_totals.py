@@ -40,14 +40,15 @@ def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
     """The totals of exactly these records, in three queries."""
     counted = Q(usage_source=UsageRecord.Source.COUNTED)
     sums = records.aggregate(
-        counted_tokens=Sum("total_tokens", filter=counted, default=0),  # before that name is taken by a sum
+        # These two before that name is taken by a sum.
+        counted_tokens=Sum("total_tokens", filter=counted, default=0),
+        unpriced_requests=Count("pk", filter=Q(cost=None) & ~Q(total_tokens=0)),
         requests=Count("pk"),
         prompt_tokens=Sum("prompt_tokens", default=0),
         completion_tokens=Sum("completion_tokens", default=0),
         total_tokens=Sum("total_tokens", default=0),
         counted_requests=Count("pk", filter=counted),
         timed=Count("ttft_ms"),
-        unpriced_requests=Count("pk", filter=Q(cost=None) & ~Q(total_tokens=0)),
     )
     costs = records.filter(cost__isnull=False).order_by().values_list("currency").annotate(Sum("cost"))
     return UsageTotals(median_ttft_ms=_median_ttft_ms(records, sums.pop("timed")), costs=dict(sorted(costs)), **sums)
