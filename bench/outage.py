@@ -64,9 +64,7 @@ class Side:
 
     async def marked(self) -> set[str]:
         """The models that are said not to answer."""
-        return {
-            label for label, model in (await self.models()).items() if model.get("weather", {}).get("failing", False)
-        }
+        return {label for label, model in (await self.models()).items() if model.get("stats", {}).get("failing", False)}
 
 
 async def ask_those_that_are_down(stage: Stage, side: Side) -> None:

@@ -17,9 +17,9 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+ASGIMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[ASGIMessage]]
+Send = Callable[[ASGIMessage], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 INBOUND_FRAMES = 64
@@ -110,7 +110,7 @@ class InboundGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application behind a bounded queue."""
-        waiting: asyncio.Queue[tuple[Message, int]] = asyncio.Queue()
+        waiting: asyncio.Queue[tuple[ASGIMessage, int]] = asyncio.Queue()
         size = 0
 
         async def pump() -> None:
@@ -130,7 +130,7 @@ class InboundGuard:
                 size += length
                 waiting.put_nowait((message, length))
 
-        async def bounded_receive() -> Message:
+        async def bounded_receive() -> ASGIMessage:
             nonlocal size
             message, length = await waiting.get()
             size -= length

@@ -20,13 +20,14 @@ from django.utils import translation
 
 from chat import protocol
 from chat.access import language_of, session_key, user_of_session
-from chat.generation import news
-from chat.generation.conversations import NotFound
+from chat.conversations import NotFound
 from chat.generation.runner import Runner
-from chat.generation.weather import Station
-from chat.messages import sentence, why_not_whole
+from chat.health.model_stats import ModelStatsCache
+from chat.live import subscriptions as news
 from chat.models import LanguageModel
 from chat.protocol import ABSENT, CloseCode, ProtocolError
+from chat.texts.errors import sentence, why_not_whole
+from chat.texts.model_stats import model_choices
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class ChatConsumer(AsyncConsumer):
         self.user: dict[str, Any] | None = None
         self.closed = False
         self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
-        self.news: news.Watch | None = None
+        self.news: news.Subscription | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
         self.known_changes = 0
@@ -168,7 +169,7 @@ class ChatConsumer(AsyncConsumer):
 
     # Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send_prompt(self, command: protocol.Prompt) -> None:
+    async def send_prompt(self, command: protocol.PromptCommand) -> None:
         """Accepted or refused; what is accepted is followed from here."""
         try:
             answer = await self.runner.send(self.user_id, command, self.news)
@@ -234,7 +235,7 @@ class ChatConsumer(AsyncConsumer):
             logger.exception("a conversation can't be watched now")
             await self.emit(protocol.Error("internal"))
 
-    async def send_news(self, watch: news.Watch) -> None:
+    async def send_news(self, watch: news.Subscription) -> None:
         """Tell what has changed as soon as the socket can take it."""
         room = self.scope.get("portal.room", _always)
         while not self.closed:
@@ -244,7 +245,7 @@ class ChatConsumer(AsyncConsumer):
                 for frame in await self.runner.conversations.told(watch):
                     await self.emit(frame)
                     await room()
-            except (TimeoutError, news.TooMuchNews):
+            except (TimeoutError, news.SubscriptionOverflow):
                 await self.give_up()
             except DatabaseError:
                 logger.exception("news wait for the database")
@@ -260,7 +261,7 @@ class ChatConsumer(AsyncConsumer):
         """The models that this user may choose, with how they do, in the reader's language."""
         changes = self.runner.health.changes
         choices: list[dict[str, Any]] = await self.runner.read(
-            _choices, self.user_id, self.runner.weather, self.language
+            _choices, self.user_id, self.runner.model_stats, self.language
         )
         self.known_changes = changes
         return choices
@@ -344,6 +345,6 @@ async def _always() -> None:
     """There is room: under another server, which holds back by itself."""
 
 
-def _choices(user_id: int, weather: Station, language: str) -> list[dict[str, Any]]:
+def _choices(user_id: int, cache: ModelStatsCache, language: str) -> list[dict[str, Any]]:
     with translation.override(language):
-        return weather.choices(list(LanguageModel.objects.usable_by(user_id)))
+        return model_choices(list(LanguageModel.objects.usable_by(user_id)), cache)

@@ -38,7 +38,7 @@ class LoginForm(AuthenticationForm):
         if self.data.get("username"):  # the name is kept, the password is not
             del self.fields["username"].widget.attrs["autofocus"]
             self.fields["password"].widget.attrs["autofocus"] = True
-        _dress(self)
+        _style_inputs(self)
 
     @property
     def one_error(self) -> str:
@@ -56,10 +56,10 @@ class ChangePasswordForm(PasswordChangeForm):
         )
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
-        _dress(self)
+        _style_inputs(self)
 
 
-def _dress(form: Any) -> None:
+def _style_inputs(form: Any) -> None:
     for field in form.fields.values():
         field.widget.attrs["class"] = "input"
 

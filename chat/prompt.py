@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-Counter = Callable[[dict[str, str]], int]
+MessageCounter = Callable[[dict[str, str]], int]
 
 ANSWER_SHARE = 4
 """Without a limit of the answer, a fourth of the window is kept free for it, …"""
@@ -26,7 +26,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class FittedPrompt:
     """What is sent. `turns_left_out` of the oldest did not fit."""
 
     messages: list[dict[str, str]]
@@ -41,8 +41,8 @@ def build(
     max_tokens: int | None = None,
     cut_answer: str = "",
     go_on: str = GO_ON,
-    count: Counter,
-) -> Prompt:
+    count: MessageCounter,
+) -> FittedPrompt:
     """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is to be answered.
 
     context_window  tokens of prompt and answer together; None = unknown, everything is sent
@@ -67,7 +67,7 @@ def build(
         room = room_for_prompt(context_window, max_tokens) - sum(count(message) for message in [*system, *final])
         kept = history[len(history) - len(that_fit(costs(history, count), room)) :]
     messages = [*system, *(message for turn in kept for message in _messages(turn)), *final]
-    return Prompt(messages, len(history) - len(kept))
+    return FittedPrompt(messages, len(history) - len(kept))
 
 
 def room_for_prompt(context_window: int, max_tokens: int | None) -> int:
@@ -76,7 +76,7 @@ def room_for_prompt(context_window: int, max_tokens: int | None) -> int:
     return context_window - reserve - 3
 
 
-def costs(turns: Sequence[Turn], count: Counter) -> Iterator[int]:
+def costs(turns: Sequence[Turn], count: MessageCounter) -> Iterator[int]:
     """The tokens of the turns that have an answer, the newest first; each is counted when it is asked for."""
     return (sum(count(message) for message in _messages(turn)) for turn in reversed(turns) if turn.answer)
 

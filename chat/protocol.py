@@ -139,9 +139,9 @@ class Heartbeat:
     type: ClassVar[str] = "hb"
 
 
-Prompt = Send | Regenerate | Continue
+PromptCommand = Send | Regenerate | Continue
 """What makes a generation."""
-Command = Prompt | Follow | Unfollow | Watch | Stop | Heartbeat
+Command = PromptCommand | Follow | Unfollow | Watch | Stop | Heartbeat
 COMMANDS: dict[str, type[Any]] = {command_class.type: command_class for command_class in get_args(Command)}
 
 

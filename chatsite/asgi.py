@@ -28,7 +28,7 @@ def build_application(runner: Runner) -> Application:
 
     async def http(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in ("/healthz", "/readyz"):
-            known = {"portal.conversations": runner.conversations, "portal.weather": runner.weather}
+            known = {"portal.conversations": runner.conversations, "portal.model_stats": runner.model_stats}
             await pages({**scope, **known}, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await _plain(send, 405, "only GET", (b"allow", b"GET, HEAD"))

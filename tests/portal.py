@@ -181,7 +181,7 @@ class Portal:
 
     def check_invariants(self) -> None:
         """What must hold in every database at any rest."""
-        from chat.generation.invariants import INVARIANTS  # pictures and measurements need no Django in this process
+        from chat.integrity import INVARIANTS  # pictures and measurements need no Django in this process
 
         assert self.rows("pragma integrity_check")[0]["integrity_check"] == "ok"
         for invariant in INVARIANTS:

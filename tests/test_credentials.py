@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 
-from chat.generation.inputs import Asked, Inputs
+from chat.generation.inputs import Inputs, PreparedRequest
 from chat.models import CredentialsUnreadable, Provider
 from chat.models.provider import Credentials
 from chat.providers import DIALECTS, CompletionRequest, build
@@ -74,7 +74,7 @@ def test_nothing_that_holds_a_secret_shows_it_when_it_is_printed():
         adapters = [build(replace(endpoint, dialect=dialect)) for dialect in DIALECTS]
         return [auth, Sender(endpoint), open_client(endpoint), Inputs(provider.pk, endpoint, 0, asked), *adapters]
 
-    asked = Asked(CompletionRequest("m", []), Encoding("o200k_base", True), 0)
+    asked = PreparedRequest(CompletionRequest("m", []), Encoding("o200k_base", True), 0)
     made = [provider, provider.credentials(), Credentials(SECRET, SECRET), endpoint, token, *asyncio.run(holders())]
     made.append(_Spelt.of(SECRET))
     for one in made:

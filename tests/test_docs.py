@@ -15,15 +15,16 @@ import pytest
 from django.conf import settings
 
 from chat import protocol
+from chat.context_usage import Measure
 from chat.generation import store
-from chat.generation.meter import Measure
-from chat.generation.weather import Weather
-from chat.messages import SENTENCES
+from chat.health.model_stats import ModelStats
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.pricing import Rate
 from chat.providers import PROVIDER_CODES
 from chat.providers.errors import PERMANENT
-from chat.views.strings import page_strings
+from chat.texts.errors import SENTENCES
+from chat.texts.model_stats import stats_in_words
+from chat.texts.page import page_strings
 from chat.views.tokens import shown
 from chatsite.environment import SECRETS
 from chatsite.settings import read_version
@@ -195,15 +196,15 @@ def test_usage_and_timing_have_the_fields_of_a_stored_end():
         assert [row["field"] for row in rows if row["sent"] == "always"] == list(fewest)
 
 
-def test_the_weather_has_the_fields_of_the_code():
-    rows = table(NESTED["hello.models.weather"])
-    expected = fields(Weather)
+def test_the_model_stats_have_the_fields_of_the_code():
+    rows = table(NESTED["hello.models.stats"])
+    expected = fields(ModelStats)
 
     assert [row["field"] for row in rows] == [one.name for one in expected]
     assert {row["sent"] for row in rows} == {"always"}
     assert ["null" in row["type"] for row in rows] == ["None" in str(one.type) for one in expected]
     (shown,) = example(FRAMES["hello"])["models"]
-    assert Weather(**shown["weather"]).in_words == shown["note"]
+    assert stats_in_words(ModelStats(**shown["stats"])) == shown["note"]
 
 
 def test_a_count_has_the_fields_of_the_code():

@@ -16,9 +16,9 @@ import pytest
 from django.conf import settings
 
 import run
+from chat.local_model import MODEL_FILE
 from chatsite import local_environment
 from chatsite.environment import read_environment
-from chatsite.local_model import MODEL_FILE
 
 ROOT = Path(settings.BASE_DIR)
 

@@ -59,7 +59,7 @@ def _shapes() -> str:
 
 def _finish_reasons() -> str:
     from chat.finish_reasons import SPELLINGS
-    from chat.messages import CUTS, FINISH_REASONS
+    from chat.texts.errors import CUTS, FINISH_REASONS
 
     rows = [
         (", ".join(f"`{word}`" for word in words), str(FINISH_REASONS[meaning]), str(CUTS.get(meaning, "")))
@@ -69,9 +69,9 @@ def _finish_reasons() -> str:
 
 
 def _failures() -> str:
-    from chat.messages import SENTENCES
     from chat.providers.base import PROVIDER_CODES
     from chat.providers.errors import _STATUS_CODES, PERMANENT, failure
+    from chat.texts.errors import SENTENCES
 
     rows = []
     for code in sorted(PROVIDER_CODES):

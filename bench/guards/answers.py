@@ -115,10 +115,10 @@ STORING = [
     ),
     Guard(
         "what is lost with a whole transaction is tried again",
-        "chat/generation/writer.py",
+        "chat/database.py",
         'raise OperationalError(f"the transaction was lost: {error}") from error',
         'raise DatabaseError(f"the transaction was lost: {error}") from error',
-        ("tests/generation/test_writer.py::test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost",),
+        ("tests/test_database.py::test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost",),
     ),
     Guard(
         "the sweep joins no text over a hole",
@@ -136,10 +136,10 @@ STORING = [
     ),
     Guard(
         "nobody is told before the commit",
-        "chat/generation/writer.py",
+        "chat/database.py",
         "                    self._do(job)\n",
         "                    self._do(job)\n                    _resolve([job])\n",
-        ("tests/generation/test_writer.py::test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost",),
+        ("tests/test_database.py::test_nobody_is_told_of_a_commit_when_the_whole_transaction_is_lost",),
     ),
     Guard(
         "a data directory has one portal",

@@ -21,7 +21,7 @@ class Guard:
 
 LOG, STORE, ACCEPT = "chat/generation/log.py", "chat/generation/store.py", "chat/generation/accept.py"
 RUN, RUNNER, QUEUE = "chat/generation/run.py", "chat/generation/runner.py", "chat/generation/queue.py"
-TALK, NEWS, RECOVERY = "chat/generation/conversations.py", "chat/generation/news.py", "chat/generation/recovery.py"
+TALK, NEWS, RECOVERY = "chat/conversations.py", "chat/live/subscriptions.py", "chat/generation/recovery.py"
 DOOR, ACCESS, SERVER = "chat/consumers.py", "chat/access.py", "chatsite/server.py"
 FOLLOWING_JS = "static/chat/js/following.js"
 

@@ -98,7 +98,7 @@ SCOPES = [
     ),
     Guard(
         "a prompt is counted in a conversation by its owner",
-        "chat/generation/meter.py",
+        "chat/context_usage.py",
         "found = Conversation.objects.filter(owner_id=user_id, pk=conversation).first()",
         "found = Conversation.objects.filter(pk=conversation).first()",
         ("tests/views/test_tokens.py::test_a_foreign_conversation_is_as_unknown_as_none",),

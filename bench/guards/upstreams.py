@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.guards.guard import ACCEPT, RUNNER, Guard
 
 CONTINUE = "tests/process/test_continue.py::test_"
-ADDRESSES = "tests/providers/test_addresses.py::test_"
+ADDRESSES = "tests/providers/test_ip_rules.py::test_"
 EVOLUTION = "tests/providers/test_evolution.py::test_"
 TRANSPORT, HTTP, KEYS = "chat/providers/transport.py", "chat/providers/http.py", "chat/providers/evolution.py"
 

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin, shortened
-from chat.messages import sentence
 from chat.models import Conversation, Generation, Segment, UsageRecord
+from chat.texts.errors import sentence
 
 
 @admin.register(Generation)

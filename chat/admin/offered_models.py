@@ -20,9 +20,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from chat.admin.prices import price_in_words
-from chat.findings import what_failed
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import ListedModel, ProviderError, list_models
+from chat.texts.diagnosis import what_failed
 
 SECONDS = 10.0
 

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
-from chat.messages import money_in_words
 from chat.models import LanguageModel, Price
 from chat.pricing import Rate
+from chat.texts.errors import money_in_words
 
 UNKNOWN = "–"
 

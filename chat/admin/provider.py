@@ -18,13 +18,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin.doctor import ExaminedAdmin
+from chat.admin.diagnosis import ExaminedAdmin
 from chat.admin.json_field import OVERRIDES
+from chat.admin.model_stats import ModelStatsOfInline, ModelStatsOfModels, ModelStatsOfProviders
 from chat.admin.offered_models import choose_models, may_choose_models
 from chat.admin.prices import PricedModels, PriceInline
-from chat.admin.weather import WeatherOfInline, WeatherOfModels, WeatherOfProviders
 from chat.environment_models import ENVIRONMENT
-from chat.generation.weather import station_of
+from chat.health.model_stats import model_stats_of
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.providers import KINDS
 
@@ -155,7 +155,7 @@ def _presets() -> dict[str, dict[str, Any]]:
     return {"": usual, **kinds}
 
 
-class LanguageModelInline(WeatherOfInline):
+class LanguageModelInline(ModelStatsOfInline):
     """The provider's models."""
 
     model = LanguageModel
@@ -177,7 +177,7 @@ class LanguageModelInline(WeatherOfInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
+class ProviderAdmin(ModelStatsOfProviders, ExaminedAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
 
     class Media:
@@ -292,11 +292,11 @@ class ProviderAdmin(WeatherOfProviders, ExaminedAdmin):
             )
         super().save_model(request, obj, form, change)
         # Not before others can read it: what is tried is the stored row.
-        transaction.on_commit(partial(station_of(request).try_again, obj.pk))
+        transaction.on_commit(partial(model_stats_of(request).try_again, obj.pk))
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(PricedModels, WeatherOfModels):
+class LanguageModelAdmin(PricedModels, ModelStatsOfModels):
     """All models of all providers, in the order in which they are offered."""
 
     formfield_overrides = OVERRIDES

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from chat.admin.read_only import ReadOnlyAdmin
-from chat.generation.invariants import check, record
+from chat.integrity import check, record
 from chat.models import SelfCheck
 
 

@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin
 from chat.admin.usage_totals import UsageTotals, totals_of
-from chat.messages import money_in_words
 from chat.models import Generation, UsageRecord
+from chat.texts.errors import money_in_words
 from chat.timing import speeds
 
 

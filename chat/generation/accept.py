@@ -17,11 +17,11 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chat.generation.log import Kept
+from chat.generation.log import KeptText
 from chat.models import Conversation, Generation, LanguageModel, Message, Price, State, UsageRecord, priced
 from chat.models.conversation import title_from
 from chat.pricing import Rate
-from chat.protocol import SNAPSHOT_BYTES, TEXT_BYTES, Continue, Prompt, Regenerate, Send
+from chat.protocol import SNAPSHOT_BYTES, TEXT_BYTES, Continue, PromptCommand, Regenerate, Send
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Admitted:
     """The generation that still writes the answer before this prompt."""
     rate: Rate | None = None
     """The prices that held when it was asked."""
-    kept: Kept = Kept()
+    kept: KeptText = KeptText()
     """What the answer begins with."""
 
 
@@ -56,7 +56,7 @@ class Refusal(Exception):
         self.parameters = parameters
 
 
-def accept(user_id: int, command: Prompt) -> Admitted:
+def accept(user_id: int, command: PromptCommand) -> Admitted:
     """Store the command as a queued generation, or find the one that its key made before. Raises Refusal.
 
     The key is looked up before any limit, so that sending again is never refused for being too much.
@@ -72,16 +72,16 @@ def accept(user_id: int, command: Prompt) -> Admitted:
     _check_limits(user_id)
     match command:
         case Send():
-            order = _Order(_stored_prompt(user_id, command), command.model, command.options or {})
+            order = _AnswerRequest(_stored_prompt(user_id, command), command.model, command.options or {})
         case Regenerate():
-            order = _Order(_repeated_prompt(user_id, command), command.model, command.options or {})
+            order = _AnswerRequest(_repeated_prompt(user_id, command), command.model, command.options or {})
         case Continue():
             order = _rest_of_answer(user_id, command)
     return _admitted(_queue(user_id, command.key, order, request_hash), duplicate=False)
 
 
 @dataclass(frozen=True)
-class _Order:
+class _AnswerRequest:
     """An answer to be written: to which prompt, by which model (None = the conversation's), from which text on."""
 
     prompt: Message
@@ -91,7 +91,7 @@ class _Order:
     reasoning: str = ""
 
 
-def hash_of(command: Prompt) -> str:
+def hash_of(command: PromptCommand) -> str:
     """What makes two commands with one key the same: everything but the key."""
     content = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in asdict(command).items()}
     del content["key"]
@@ -163,7 +163,7 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
     return message
 
 
-def _rest_of_answer(user_id: int, command: Continue) -> _Order:
+def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
     """The same once more, from where the answer was cut; one without text begins anew."""
     mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
     cut = mine.filter(message=command.message).select_related("message__parent").first()
@@ -176,7 +176,7 @@ def _rest_of_answer(user_id: int, command: Continue) -> _Order:
         raise Refusal("too_long", limit=f"{SNAPSHOT_BYTES // 1024} KiB")
     model = None if cut.model_id is None else str(cut.model_id)
     kept = (answer.content, answer.reasoning) if answer.content else ("", "")
-    return _Order(cast(Message, answer.parent), model, cut.options, *kept)
+    return _AnswerRequest(cast(Message, answer.parent), model, cut.options, *kept)
 
 
 def choose_model(user_id: int, chosen: str | None, conversation: Conversation | None) -> LanguageModel:
@@ -193,7 +193,7 @@ def choose_model(user_id: int, chosen: str | None, conversation: Conversation | 
     return next(iter(usable.values()))
 
 
-def _queue(user_id: int, key: uuid.UUID, order: _Order, request_hash: str) -> Generation:
+def _queue(user_id: int, key: uuid.UUID, order: _AnswerRequest, request_hash: str) -> Generation:
     prompt = order.prompt
     conversation = prompt.conversation
     model = choose_model(user_id, order.model, conversation)
@@ -248,7 +248,7 @@ def _admitted(generation: Generation, *, duplicate: bool) -> Admitted:
         provider=provider.pk if provider else None,
         provider_slots=provider.max_parallel if provider else 0,
         waits_for=before.pk if before else None,
-        kept=Kept(answer.content, answer.reasoning) if generation.kept_characters else Kept(),
+        kept=KeptText(answer.content, answer.reasoning) if generation.kept_characters else KeptText(),
     )
 
 

@@ -17,7 +17,7 @@ from chat.providers.base import CompletionRequest, Endpoint, plain_text
 
 
 @dataclass(frozen=True)
-class Asked:
+class PreparedRequest:
     """What is asked, the encoding to count it with, and how many of the oldest turns did not fit.
 
     is_plain  it is sent as one text, which has no overhead of messages
@@ -36,7 +36,7 @@ class Inputs:
     provider: int
     endpoint: Endpoint
     max_retries: int
-    asked: Asked
+    asked: PreparedRequest
 
 
 class Unusable(Exception):
@@ -60,7 +60,7 @@ def read(generation_id: uuid.UUID) -> Inputs:
     )
 
 
-def asked_of(generation_id: uuid.UUID) -> Asked:
+def prepared_request_of(generation_id: uuid.UUID) -> PreparedRequest:
     """What a generation asks its model: the fitted prompt with all options. Raises Unusable when the model is gone."""
     generation = _generation(generation_id)
     if generation.model is None:
@@ -69,14 +69,14 @@ def asked_of(generation_id: uuid.UUID) -> Asked:
 
 
 @dataclass(frozen=True)
-class Terms:
+class RequestSettings:
     """How a model is asked in a conversation, whatever is asked."""
 
     system_prompt: str
     options: dict[str, Any]
     encoding: tokens.Encoding
     is_plain: bool
-    count: prompt.Counter
+    count: prompt.MessageCounter
 
     @property
     def max_tokens(self) -> int | None:
@@ -84,12 +84,12 @@ class Terms:
         return self.options.get("max_tokens")
 
 
-def terms_of(
+def settings_for(
     model: LanguageModel, conversation: Conversation | None, options: Mapping[str, Any] | None = None
-) -> Terms:
+) -> RequestSettings:
     """The terms of a conversation, None = a new one; `options` win over its own."""
     encoding = tokens.encoding_for(model.name, model.encoding)
-    return Terms(
+    return RequestSettings(
         system_prompt=(conversation.system_prompt if conversation else "") or model.system_prompt,
         options=_merged(model.default_options, conversation.options if conversation else {}, options or {}),
         encoding=encoding,
@@ -98,8 +98,8 @@ def terms_of(
     )
 
 
-def _asked(generation: Generation, model: LanguageModel) -> Asked:
-    terms = terms_of(model, generation.message.conversation, generation.options)
+def _asked(generation: Generation, model: LanguageModel) -> PreparedRequest:
+    terms = settings_for(model, generation.message.conversation, generation.options)
     takes_up = terms.is_plain or model.provider.continuation == Provider.Continuation.PREFILL
     built = prompt.build(
         turns_to(generation.message),
@@ -112,7 +112,7 @@ def _asked(generation: Generation, model: LanguageModel) -> Asked:
         count=terms.count,
     )
     request = CompletionRequest(model.name, built.messages, terms.options)
-    return Asked(request, terms.encoding, built.turns_left_out, terms.is_plain)
+    return PreparedRequest(request, terms.encoding, built.turns_left_out, terms.is_plain)
 
 
 def _generation(generation_id: uuid.UUID) -> Generation:
@@ -149,7 +149,7 @@ def turns_of(branch: Sequence[Message], unanswered: uuid.UUID | None = None) -> 
     return turns
 
 
-def count_usage(asked: Asked, text: str, reasoning: str) -> Usage:
+def count_usage(asked: PreparedRequest, text: str, reasoning: str) -> Usage:
     """Our own count: messages by the cookbook, everything else as plain text."""
     messages, (encoding, is_exact) = asked.request.messages, asked.encoding
     if asked.is_plain:

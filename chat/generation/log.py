@@ -35,7 +35,7 @@ class Unsaved:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptText:
     """What a continued answer begins with: the text of the one that was cut. It belongs to no delta."""
 
     text: str = ""
@@ -52,7 +52,7 @@ class Log:
         epoch: str,
         conversation: uuid.UUID | None = None,
         clock: Clock = time.monotonic,
-        kept: Kept = Kept(),
+        kept: KeptText = KeptText(),
     ) -> None:
         self.generation = generation
         self.owner_id = owner_id

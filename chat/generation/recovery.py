@@ -123,7 +123,7 @@ def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
 def _usage_of(generation: Generation, text: str, reasoning: str) -> store.Usage:
     """Our count of what was sent and what had come; unknown when that cannot be told, which must not stop the start."""
     try:
-        return inputs.count_usage(inputs.asked_of(generation.pk), text, reasoning)
+        return inputs.count_usage(inputs.prepared_request_of(generation.pk), text, reasoning)
     except inputs.Unusable:  # the model's row is gone
         return store.Usage()
     except Exception:

@@ -27,7 +27,7 @@ from chat.providers.base import (
     Adapter,
     Endpoint,
     Event,
-    Finished,
+    FinishReported,
     ModelNamed,
     ProviderError,
     ResponseStarted,
@@ -239,7 +239,7 @@ class Run:
         match event:
             case TextDelta(text, reasoning):
                 self._append(text, reasoning)
-            case Finished(reason):
+            case FinishReported(reason):
                 first = self.finish_reason is None
                 self.finish_reason = reason
                 if first:

@@ -17,22 +17,21 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError
 
-from chat import providers
-from chat.generation import invariants, store
+from chat import integrity, providers
+from chat.conversations import Conversations, NotFound
+from chat.database import Readers, Writer
+from chat.generation import store
 from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
-from chat.generation.conversations import Conversations, NotFound
 from chat.generation.failpoint import reach
-from chat.generation.health import Health
 from chat.generation.log import Log
-from chat.generation.news import Watch
 from chat.generation.queue import Entry, Queue
 from chat.generation.run import Run, store_end
-from chat.generation.weather import Station
-from chat.generation.writer import Readers, Writer
+from chat.health.model_stats import ModelStatsCache
+from chat.health.provider_outages import Health
+from chat.live.subscriptions import Subscription
 from chat.models import State
-from chat.protocol import ABSENT, Accepted, Frame, Prompt, Refused, Status
-from chat.providers.base import Adapter, Endpoint
-from chat.providers.base import Refused as RefusedField
+from chat.protocol import ABSENT, Accepted, Frame, PromptCommand, Refused, Status
+from chat.providers.base import Adapter, Endpoint, UnsupportedField
 from chat.timing import Clock
 from chat.tokens import load_tables
 
@@ -75,7 +74,7 @@ class Runner:
         self._readers = Readers()
         self.conversations = Conversations(self._writer, self._readers)
         self.health = Health(clock)
-        self.weather = Station(self.health)
+        self.model_stats = ModelStatsCache(self.health)
         self._queue = Queue(settings.PORTAL_USER_RUNNING)
         self._logs: dict[uuid.UUID, Log] = {}
         self._runs: dict[uuid.UUID, tuple[Run, asyncio.Task[None]]] = {}
@@ -92,7 +91,7 @@ class Runner:
         The caller holds the lock of the data directory and has swept.
         """
         _warm_up()
-        self.weather.observe()
+        self.model_stats.observe()
         self._left_behind = queued_admissions()
         self._writer.open()
 
@@ -102,7 +101,7 @@ class Runner:
         self._own(self._look_after(), "look-out")
         self._own(self._check_books(), "self-check")
         self._own(self.health.watch(self.read), "health")
-        self._own(self.weather.watch(self.read), "weather")
+        self._own(self.model_stats.watch(self.read), "model stats")
         while self._left_behind:
             self._enqueue(*self._left_behind.pop(0))
 
@@ -180,7 +179,7 @@ class Runner:
         if log.conversation is not None:
             self.conversations.news.tell(log.owner_id, log.conversation)
 
-    def _remember(self, provider: int, refused: RefusedField) -> None:
+    def _remember(self, provider: int, refused: UnsupportedField) -> None:
         """Upstream refused a field of the request: don't send it again."""
         logger.info("provider %d does not take %s; it is not sent any more", provider, refused.field)
         self._own(self._writer.write(lambda: store.remember(provider, refused)), "remembering")
@@ -193,7 +192,7 @@ class Runner:
 
     # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, user_id: int, command: Prompt, by: Watch | None = None) -> Accepted | Refused:
+    async def send(self, user_id: int, command: PromptCommand, by: Subscription | None = None) -> Accepted | Refused:
         """Store a prompt and queue its answer; the answer to the command. `by`: the watch of the tab that sends it.
 
         The work goes on when the caller is cancelled: a prompt that is committed is answered.
@@ -221,7 +220,7 @@ class Runner:
             admitted.duplicate,
         )
 
-    async def _accept(self, user_id: int, command: Prompt, by: Watch | None) -> Admitted | Refused:
+    async def _accept(self, user_id: int, command: PromptCommand, by: Subscription | None) -> Admitted | Refused:
         key = str(command.key)
         try:
             admitted = await self._writer.write(lambda: accept(user_id, command))
@@ -264,7 +263,7 @@ class Runner:
             if end.state == State.COMPLETED and end.timing.duration_ms:
                 self._queue.took(end.timing.duration_ms / 1000)
             await self._finish(run.log, end)
-            self.health.heard(run.admitted.provider, end)
+            self.health.heard(run.admitted.provider, end.state, end.deltas, end.code)
         finally:
             self._runs.pop(run.log.generation, None)
             self._queue.done(run.admitted.generation)
@@ -306,8 +305,8 @@ class Runner:
         await asyncio.sleep(FIRST_CHECK_SECONDS)
         while True:
             try:
-                result = await self._readers.read(invariants.check, set(self._logs))
-                await self._writer.write(lambda result=result: invariants.record(result))  # type: ignore[misc]
+                result = await self._readers.read(integrity.check, set(self._logs))
+                await self._writer.write(lambda result=result: integrity.record(result))  # type: ignore[misc]
                 if not result.is_well:
                     logger.error("self-check: the stored data is not as it should be: %s", result.breaches)
             except Exception:

@@ -20,7 +20,7 @@ from chat.generation.log import Unsaved
 from chat.models import Conversation, Generation, Message, Provider, Segment, State, UsageRecord
 from chat.pricing import Rate
 from chat.protocol import Finished, Snapshot
-from chat.providers.base import Refused
+from chat.providers.base import UnsupportedField
 from chat.timing import Timing, speeds
 
 STORED = "stored"
@@ -137,7 +137,7 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     return ids - alive
 
 
-def remember(provider_id: int, refused: Refused) -> None:
+def remember(provider_id: int, refused: UnsupportedField) -> None:
     """Upstream does not take a field: the provider's row says so from here on."""
     provider = Provider.objects.filter(pk=provider_id).first()
     if provider is None:

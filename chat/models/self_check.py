@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SelfCheck(models.Model):
-    """One check of the invariants (chat/generation/invariants.py)."""
+    """One check of the invariants (chat/integrity.py)."""
 
     at = models.DateTimeField(_("checked"), default=timezone.now, db_index=True)
     duration_ms = models.PositiveIntegerField(_("took (ms)"))

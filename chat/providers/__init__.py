@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chat.providers.address import BadAddress, clean_base_url, clean_url, origin_of
-from chat.providers.addresses import may_be_reached
 from chat.providers.base import (
     PROVIDER_CODES,
     Adapter,
     CompletionRequest,
     Endpoint,
     Event,
-    Finished,
+    FinishReported,
     ModelNamed,
     Probe,
     ProviderError,
@@ -25,9 +23,11 @@ from chat.providers.base import (
     Warned,
     plain_text,
 )
+from chat.providers.base_url import BadAddress, clean_base_url, clean_url, origin_of
 from chat.providers.chat_completions import ChatCompletions
 from chat.providers.completions import Completions
 from chat.providers.http import ClientFactory
+from chat.providers.ip_rules import may_be_reached
 from chat.providers.listing import ListedModel, failure_of, list_models
 from chat.providers.transport import load_backend
 
@@ -39,7 +39,7 @@ __all__ = [
     "CompletionRequest",
     "Endpoint",
     "Event",
-    "Finished",
+    "FinishReported",
     "Kind",
     "ListedModel",
     "ModelNamed",

@@ -3,7 +3,7 @@
 Knows no dialect and no HTTP library.
 
     ProviderError(code, permanent, retry_after, reason)   the only exception that leaves chat.providers
-      code   one of PROVIDER_CODES: stable, tested, stored; the sentence a person reads is made in chat/messages.py
+      code   one of PROVIDER_CODES: stable, tested, stored; the sentence a person reads is made in chat/texts/errors.py
     asyncio.CancelledError                                leaves it only when somebody outside cancelled the task
 """
 
@@ -83,7 +83,7 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishReported:
     """Upstream gave a non-empty finish_reason, verbatim. Deltas and usage may still follow."""
 
     reason: str
@@ -144,7 +144,7 @@ class Warned:
     what: str
 
 
-Event = TextDelta | Finished | UsageReported | ResponseStarted | ModelNamed | Warned
+Event = TextDelta | FinishReported | UsageReported | ResponseStarted | ModelNamed | Warned
 
 
 class Probe(Protocol):
@@ -213,7 +213,7 @@ def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 @dataclass(frozen=True)
-class Refused:
+class UnsupportedField:
     """A field of the request that upstream does not take with `model` ('' = with none), and the one sent instead."""
 
     field: str
@@ -240,8 +240,8 @@ class Endpoint:
     max_parallel      answers at once; 0 = no limit
     private_network   plain http, and addresses of this machine and of private networks, are allowed
     refused_fields    (model, field) that upstream refused before: not sent; model '' = with every model
-    remember          called with a Refused when upstream refuses a field, so that it is not sent again; called in the
-                      event loop: it must not block
+    remember          called with an UnsupportedField when upstream refuses a field, so that it isn't sent again; called
+                      in the event loop: it must not block
     """
 
     base_url: str
@@ -261,7 +261,7 @@ class Endpoint:
     max_parallel: int = 0
     private_network: bool = False
     refused_fields: frozenset[tuple[str, str]] = frozenset()
-    remember: Callable[[Refused], None] | None = None
+    remember: Callable[[UnsupportedField], None] | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

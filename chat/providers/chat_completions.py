@@ -14,14 +14,14 @@ from chat.providers.base import (
     Event,
     Probe,
     ProviderError,
-    Refused,
     ResponseStarted,
     TimeLimits,
+    UnsupportedField,
     Warned,
 )
 from chat.providers.chunks import ChunkMeaning
 from chat.providers.errors import FieldRefused, failure
-from chat.providers.http import ClientFactory, Reply, Sender
+from chat.providers.http import ClientFactory, Sender, StreamedResponse
 from chat.providers.think_tags import ThinkTags
 
 _OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -50,7 +50,7 @@ class ChatCompletions:
             reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags(request))
             if self._endpoint.whole_answers:
                 reader.meaning.expect("whole_answer")
-            patience = _Patience(self._endpoint.limits, reply.sent_at, reader.meaning)
+            patience = _ReadLimits(self._endpoint.limits, reply.sent_at, reader.meaning)
             while not reader.done:
                 try:
                     received = await reply.read(patience.until())
@@ -97,7 +97,7 @@ class ChatCompletions:
         return body
 
     @asynccontextmanager
-    async def _opened(self, request: CompletionRequest, probe: Probe) -> AsyncIterator[Reply]:
+    async def _opened(self, request: CompletionRequest, probe: Probe) -> AsyncIterator[StreamedResponse]:
         """The answer's headers; asked again, once for each field, without what upstream refuses to take."""
         while True:
             payload = self.payload(request)
@@ -115,7 +115,7 @@ class ChatCompletions:
         """Send `field` no more with this model; the answer's limit goes by its other name, unless refused too."""
         other = _OTHER_LIMIT.get(field, "")
         instead = "" if self._is_refused(other, model) else other
-        refused = Refused(field, "" if field == "stream_options" else model, instead)
+        refused = UnsupportedField(field, "" if field == "stream_options" else model, instead)
         self._refused.add((refused.model, field))
         if self._endpoint.remember is not None:
             self._endpoint.remember(refused)
@@ -142,7 +142,7 @@ class ChatCompletions:
         return ThinkTags(is_opened) if kind in ("tagged", "opened") else None
 
 
-class _Patience:
+class _ReadLimits:
     """How long the next read may take: the nearest of our limits (TimeLimits)."""
 
     def __init__(self, limits: TimeLimits, sent_at: float, meaning: ChunkMeaning) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chat.finish_reasons import meaning_of
-from chat.providers.base import Event, Finished, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
+from chat.providers.base import Event, FinishReported, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
 from chat.providers.errors import failure, stream_complaint, stream_failure
 from chat.providers.redaction import word_of
 from chat.providers.think_tags import ThinkTags
@@ -166,7 +166,7 @@ class ChunkMeaning:
         reason = word_of(reason, REASON_LENGTH)
         if reason != self.finish_reason:
             self.finish_reason = reason
-            self._events.append(Finished(self.finish_reason))
+            self._events.append(FinishReported(self.finish_reason))
 
     def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
         """Usage lies in one of several places; a later one replaces an earlier one, they are never added."""

@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from chat.providers.address import clean_base_url
 from chat.providers.base import Endpoint, Probe, ProviderError
+from chat.providers.base_url import clean_base_url
 from chat.providers.deadline import Deadline
 from chat.providers.errors import TokenFailed, failure, status_failure
 from chat.providers.evolution import EvolutionAuth, Token, token_of
@@ -49,7 +49,7 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
 
 
-class Reply:
+class StreamedResponse:
     """A good answer whose body is still coming. `sent_at` is when the request had left, in the loop's time."""
 
     def __init__(self, response: httpx.Response, probe: Probe, deadline: Deadline, sent_at: float) -> None:
@@ -134,7 +134,7 @@ class Sender:
             await client.aclose()
 
     @asynccontextmanager
-    async def post(self, path: str, payload: Mapping[str, Any], probe: Probe) -> AsyncIterator[Reply]:
+    async def post(self, path: str, payload: Mapping[str, Any], probe: Probe) -> AsyncIterator[StreamedResponse]:
         """Send, and hand over the answer when its headers are here and good; leaving closes the connection at once."""
         content = _encoded(payload)
         deadline = Deadline()
@@ -203,11 +203,11 @@ class Sender:
             self._client = self._client_factory(self._endpoint)
         return self._client
 
-    async def _good(self, response: httpx.Response, request: _Request) -> Reply:
+    async def _good(self, response: httpx.Response, request: _Request) -> StreamedResponse:
         """The reply to a status of a good answer; else the matching ProviderError."""
         status = response.status_code
         if status in GOOD:
-            return Reply(response, request.probe, request.deadline, request.sent_at)
+            return StreamedResponse(response, request.probe, request.deadline, request.sent_at)
         request_id = _request_id(response.headers)
         if 300 <= status < 400:
             raise failure("upstream_redirect", f"HTTP {status}", request_id=request_id)
@@ -356,7 +356,7 @@ async def _error_body(response: httpx.Response, request: _Request, seconds: floa
     until = asyncio.get_running_loop().time() + min(seconds, ERROR_BODY_SECONDS)
     body = b""
     try:
-        reply = Reply(response, request.probe, request.deadline, request.sent_at)
+        reply = StreamedResponse(response, request.probe, request.deadline, request.sent_at)
         while len(body) < ERROR_BODY_BYTES and (piece := await reply.read(until)):
             body += piece
     except (ProviderError, TimeoutError):

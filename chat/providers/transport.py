@@ -13,9 +13,9 @@ from ipaddress import ip_address
 import httpcore  # httpx would import it in the middle of the first request, and hold the loop up
 import httpx
 
-from chat.providers.addresses import may_be_reached
 from chat.providers.base import ProviderError
 from chat.providers.errors import failure
+from chat.providers.ip_rules import may_be_reached
 from chat.providers.redaction import redact
 from chat.providers.resolver import Resolver
 

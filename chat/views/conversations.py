@@ -19,8 +19,8 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from chat.conversations import Conversations, NotFound
 from chat.forms import DetailsForm, details
-from chat.generation.conversations import Conversations, NotFound
 from chat.models import Conversation
 from chat.views.policy import portal_page
 

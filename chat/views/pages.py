@@ -12,13 +12,14 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from chat.generation.weather import station_of
+from chat.health.model_stats import model_stats_of
 from chat.models import Conversation, LanguageModel, told_apart
 from chat.protocol import TEXT_BYTES
+from chat.texts.model_stats import stats_in_words
+from chat.texts.page import page_strings
 from chat.views.conversations import create, page_of
 from chat.views.modules import import_map
 from chat.views.policy import portal_page
-from chat.views.strings import page_strings
 from chat.views.transcript import ShownBranch, moulds, shown_branch
 
 
@@ -64,7 +65,7 @@ def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
 def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpResponse:
     models = list(LanguageModel.objects.usable_by(cast(int, request.user.pk)))
     chosen = _chosen(models, conversation)
-    station = station_of(request)
+    stats = model_stats_of(request)
     listed = page_of(request.user)
     labels = {model.pk: label for model, label in zip(models, told_apart(models), strict=True)}
     branch = shown_branch(conversation, request.GET.get("message", ""), labels) if conversation else ShownBranch()
@@ -74,7 +75,7 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "more": listed.more,
         "shown_messages": branch.messages,
         "moulds": moulds(),
-        "models": [Choice(model, labels[model.pk], station.of(model).in_words) for model in models],
+        "models": [Choice(model, labels[model.pk], stats_in_words(stats.of(model))) for model in models],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),
         "import_map": import_map(),

@@ -12,8 +12,8 @@ from decimal import Decimal
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from chat.messages import finish_reason_in_words, money_in_words
 from chat.models import UsageRecord
+from chat.texts.errors import finish_reason_in_words, money_in_words
 from chat.timing import speeds
 
 

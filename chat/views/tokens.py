@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from chat.context_usage import Measure, measure
 from chat.generation.accept import Refusal
-from chat.generation.meter import Measure, measure
 from chat.protocol import TEXT_BYTES
 from chat.views.receipt import grouped
 

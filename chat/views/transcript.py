@@ -11,8 +11,8 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat.messages import why_not_whole
 from chat.models import Conversation, Generation, Message, State, Tree
+from chat.texts.errors import why_not_whole
 from chat.views.receipt import Receipt, receipt_of
 
 

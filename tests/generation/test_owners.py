@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from chat.conversations import KEPT, NotFound
 from chat.generation import store
-from chat.generation.conversations import KEPT, NotFound
 from chat.generation.runner import Runner
 from chat.models import Conversation, Generation, LanguageModel, Provider
 from chat.protocol import Accepted, Refused, Send

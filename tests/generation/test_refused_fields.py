@@ -10,7 +10,7 @@ import pytest
 from chat.generation import store
 from chat.models import Provider
 from chat.providers import build
-from chat.providers.base import Refused
+from chat.providers.base import UnsupportedField
 from tests.providers.asking import ask
 from tests.upstream import Upstream
 
@@ -26,7 +26,7 @@ def provider(upstream: Upstream) -> Provider:
 
 def ask_anew(provider: Provider, model: str) -> None:
     """A question by an adapter that knows the row alone, as after a restart; what it learns goes into the row."""
-    learned: list[Refused] = []
+    learned: list[UnsupportedField] = []
     provider.refresh_from_db()
     endpoint = replace(provider.endpoint(), remember=learned.append)
 

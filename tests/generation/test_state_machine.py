@@ -14,7 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from chat.generation import invariants, store
+from chat import integrity
+from chat.generation import store
 from chat.generation.accept import Refusal, accept, queued_admissions
 from chat.generation.log import Log
 from chat.generation.recovery import sweep
@@ -268,7 +269,7 @@ class Portal(RuleBasedStateMachine):
 
     @invariant()
     def the_books_are_in_order(self):
-        for one in invariants.INVARIANTS:
+        for one in integrity.INVARIANTS:
             assert self.rows(one.name) == [], one.name
 
 
@@ -277,7 +278,7 @@ def asked_after_every_step():
     ended = Generation.objects.filter(state__in=FINAL_STATES)
     # A record's link to its generation is emptied when the conversation is deleted.
     bill = [field.attname for field in UsageRecord._meta.concrete_fields if field.name not in ("id", "generation")]
-    questions = {one.name: one.broken("default").values_list("pk") for one in invariants.INVARIANTS} | {
+    questions = {one.name: one.broken("default").values_list("pk") for one in integrity.INVARIANTS} | {
         "states": Generation.objects.values_list("pk", "state"),
         "ends": ended.values_list("pk", *END, "message__content", "message__reasoning"),
         "bills": UsageRecord.objects.exclude(closed_at=None).values_list("pk", *bill),

@@ -10,7 +10,7 @@ const strings = await import("chat/strings");
 const read = (name) => JSON.parse(readFileSync(new URL(name, import.meta.url)));
 const cases = read("receipt_cases.json");
 
-// What chat/views/strings.py gives in English; tests/views/test_receipt.py compares it with the server's.
+// What chat/texts/page.py gives in English; tests/views/test_receipt.py compares it with the server's.
 strings.use(read("strings_en.json"), "en");
 
 test("milliseconds are shown as seconds with all their digits", () => {

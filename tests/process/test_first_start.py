@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatsite.local_model import MODEL_FILE
+from chat.local_model import MODEL_FILE
 from tests.portal import ROOT, Portal
 
 QUESTION = "What is 1+1? Answer in one word."
@@ -47,7 +47,7 @@ def model_processes() -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"chatsite.local_model" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and b"chat.local_model" in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
         except OSError:
             continue  # it ended while we looked

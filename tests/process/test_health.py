@@ -27,7 +27,7 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
     port = free_port()
     portal.add_provider("shaky", f"http://127.0.0.1:{port}/v1", max_retries=0)
     socket = await portal.connect()
-    assert all("weather" not in model for model in models_of(socket).values())
+    assert all("stats" not in model for model in models_of(socket).values())
     shaky = models_of(socket)["shaky"]["id"]
 
     # Two failures are bad luck, three are a mark; who asks all the same gets an answer, or its reason.
@@ -37,7 +37,7 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
         finished = await socket.ask(f"hi {number}", model=shaky)
         assert (finished["state"], finished["code"]) == ("failed", "upstream_unreachable")
         other = await portal.connect()
-        marked = {label for label, model in models_of(other).items() if model.get("weather", {}).get("failing")}
+        marked = {label for label, model in models_of(other).items() if model.get("stats", {}).get("failing")}
         assert marked == ({"shaky"} if number >= 2 else set())
         if marked:
             assert models_of(other)["shaky"]["note"] == "not answering now"
@@ -68,7 +68,7 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
             await asyncio.sleep(0.2)
             await socket.command("hb")
             told = await socket.next("hb")
-        assert not any(model.get("weather", {}).get("failing") for model in told["models"])
+        assert not any(model.get("stats", {}).get("failing") for model in told["models"])
         assert all(one.method == "GET" for one in back.requests)
 
 
@@ -83,4 +83,4 @@ async def test_an_answer_takes_the_mark_away_at_once(new_portal: Callable[..., P
     assert {model["note"] for model in marked.hello["models"]} == {"not answering now"}  # all that it offers
     assert (await socket.ask("please"))["state"] == "completed"
     fresh = await portal.connect()
-    assert not any(model.get("weather", {}).get("failing") for model in fresh.hello["models"])
+    assert not any(model.get("stats", {}).get("failing") for model in fresh.hello["models"])

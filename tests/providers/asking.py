@@ -12,7 +12,7 @@ from chat.providers import (
     CompletionRequest,
     Endpoint,
     Event,
-    Finished,
+    FinishReported,
     ModelNamed,
     ProviderError,
     ResponseStarted,
@@ -75,7 +75,7 @@ class Outcome:
 
     @property
     def finish(self) -> str | None:
-        return next((event.reason for event in reversed(self.events) if isinstance(event, Finished)), None)
+        return next((event.reason for event in reversed(self.events) if isinstance(event, FinishReported)), None)
 
     @property
     def usage(self) -> UsageReported | None:

@@ -6,7 +6,7 @@ import pytest
 
 from chat.providers import (
     Event,
-    Finished,
+    FinishReported,
     ModelNamed,
     ProviderError,
     TextDelta,
@@ -43,7 +43,7 @@ def said(*chunks: object, end: bytes = END) -> list[Event]:
     events, error = read(body)
     assert error is None, error
     assert read(body, size=1) == (events, None)
-    return [one for one in events if not isinstance(one, ModelNamed | Finished)]
+    return [one for one in events if not isinstance(one, ModelNamed | FinishReported)]
 
 
 def delta(**fields: object) -> dict[str, object]:
@@ -252,7 +252,7 @@ def test_the_finish_reason_is_upstreams_own_and_the_last_one_counts(reasons, fin
     body = b"".join(event(chunk(finish=reason)) for reason in reasons) + DONE
     events, error = read(body)
     assert error is None
-    assert [one.reason for one in events if isinstance(one, Finished)] == finishes
+    assert [one.reason for one in events if isinstance(one, FinishReported)] == finishes
     assert (Warned("done_without_finish") in events) is (not finishes)
 
 
@@ -315,7 +315,7 @@ def test_an_error_in_the_stream_ends_it_and_keeps_the_text(value, code):
     events, error = read(event(chunk("kept")) + event(value) + DONE)
     assert error is not None and error.code == code
     assert [one for one in events if isinstance(one, TextDelta)] == [TextDelta("kept")]
-    assert not [one for one in events if isinstance(one, Finished)]
+    assert not [one for one in events if isinstance(one, FinishReported)]
 
 
 @pytest.mark.parametrize(

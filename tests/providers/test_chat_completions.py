@@ -22,7 +22,7 @@ from chat.providers import (
     build,
     clean_base_url,
 )
-from chat.providers.base import Refused
+from chat.providers.base import UnsupportedField
 from chat.providers.http import STALE_SECONDS
 from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
 from tests.upstream import (
@@ -213,12 +213,12 @@ async def test_28_a_refused_stream_options_is_left_out_and_remembered(upstream: 
         {"object": "error", "message": {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}}, 422
     )
     upstream.play("m", refusal, answer("Hello", usage=None))
-    remembered: list[Refused] = []
+    remembered: list[UnsupportedField] = []
     adapter = build(endpoint(upstream.base_url, remember=remembered.append))
     first, second = await ask(adapter, "m"), await ask(adapter, "m")
     await adapter.aclose()
     assert (first.text, second.text) == ("Hello", "Hello")
-    assert remembered == [Refused("stream_options")]
+    assert remembered == [UnsupportedField("stream_options")]
     assert ["stream_options" in request.body for request in upstream.requests] == [True, False, False]
     assert len(first.calls.started) == len(first.calls.sent) == 2
 
@@ -227,11 +227,14 @@ async def test_max_tokens_is_called_otherwise_where_it_is_refused(upstream: Upst
     message = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
     options = error(400, "Unknown field: stream_options")
     upstream.play("m", error(400, message, code="unsupported_parameter"), options, answer("Hello"))
-    remembered: list[Refused] = []
+    remembered: list[UnsupportedField] = []
     adapter = build(endpoint(upstream.base_url, remember=remembered.append))
     assert (await ask(adapter, "m", max_tokens=9)).text == "Hello"
     await adapter.aclose()
-    assert remembered == [Refused("max_tokens", "m", "max_completion_tokens"), Refused("stream_options")]
+    assert remembered == [
+        UnsupportedField("max_tokens", "m", "max_completion_tokens"),
+        UnsupportedField("stream_options"),
+    ]
     bodies = [request.body for request in upstream.requests]
     assert [body.get("max_tokens") for body in bodies] == [9, None, None]
     assert [body.get("max_completion_tokens") for body in bodies] == [None, 9, 9]

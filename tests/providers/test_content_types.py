@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chat.providers import Finished, ModelNamed, TextDelta, UsageReported, Warned
+from chat.providers import FinishReported, ModelNamed, TextDelta, UsageReported, Warned
 from chat.providers.answers import DOCUMENT_BYTES, AnswerReader
 from chat.providers.sse import EVENT_BYTES
 from tests.providers.test_answers import END, read
@@ -34,7 +34,7 @@ WHOLE_EVENTS = [
     Warned("whole_answer"),
     ModelNamed("m"),
     TextDelta("All."),
-    Finished("stop"),
+    FinishReported("stop"),
     UsageReported(3, 2, 5),
 ]
 

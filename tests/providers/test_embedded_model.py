@@ -21,9 +21,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from chat import local_model
+from chat.local_model import MODEL_FILE, MODEL_NAME, LocalModel
 from chat.providers import Adapter, CompletionRequest, ProviderError, TextDelta, build
-from chatsite import local_model
-from chatsite.local_model import MODEL_FILE, MODEL_NAME, LocalModel
 from tests.providers.asking import Outcome, Witness, endpoint
 
 HERE = MODEL_FILE.is_file() and importlib.util.find_spec("xllamacpp") is not None
@@ -47,7 +47,7 @@ Make = Callable[..., Adapter]
 class SmallModel(LocalModel):
     """The same with a window that is full after seconds instead of minutes."""
 
-    program = f"import chatsite.local_model as it; it.CONTEXT_WINDOW = {SMALL_WINDOW}; it.main()"
+    program = f"import chat.local_model as it; it.CONTEXT_WINDOW = {SMALL_WINDOW}; it.main()"
 
     async def _launch(self) -> asyncio.subprocess.Process:
         order = {"port": self._port, "api_key": self.api_key, "model": str(MODEL_FILE)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from chat.providers import PROVIDER_CODES, Event, Finished, ModelNamed, ProviderError, TextDelta, Warned, sse
+from chat.providers import PROVIDER_CODES, Event, FinishReported, ModelNamed, ProviderError, TextDelta, Warned, sse
 from chat.providers.answers import AnswerReader
 from chat.providers.redaction import redact
 from chat.providers.sse import Decoder, ServerSentEvent
@@ -465,7 +465,7 @@ def test_whatever_chunks_hold_the_answer_is_clean_and_the_same_in_any_reads():
             raise AssertionError(label) from fault
         events, error = whole
         assert all(one.text or one.reasoning for one in events if isinstance(one, TextDelta)), label
-        assert all(one.reason for one in events if isinstance(one, Finished)), label
+        assert all(one.reason for one in events if isinstance(one, FinishReported)), label
         assert sum(isinstance(one, ModelNamed) for one in events) <= 1, label
         warnings = [one for one in events if isinstance(one, Warned)]
         assert len(set(warnings)) == len(warnings), label
@@ -533,7 +533,7 @@ def test_an_error_of_any_text_holds_nobody_up(text):
 def test_a_finish_that_is_said_again_is_told_once(reason):
     body = b"data: " + json.dumps(chunk(finish=reason)).encode() + b"\n\n"
     events, _ = answered([body * 3], "text/event-stream")
-    assert sum(isinstance(one, Finished) for one in events) == 1
+    assert sum(isinstance(one, FinishReported) for one in events) == 1
 
 
 def test_tool_calls_leave_little_behind():

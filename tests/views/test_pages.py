@@ -15,13 +15,13 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat.generation.health import Health
-from chat.generation.weather import Station
+from chat.health.model_stats import ModelStatsCache
+from chat.health.provider_outages import Health
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State, UsageRecord
 from chat.views.modules import LANGUAGES, LIBRARIES, MODULES
 from chatsite import finders
-from tests.generation.test_health import fail
-from tests.generation.test_weather import record
+from tests.health.test_model_stats import record
+from tests.health.test_provider_outages import fail
 from tests.scoped_client import ScopedClient
 
 STATIC = Path(settings.BASE_DIR) / "static" / "chat"
@@ -211,8 +211,8 @@ def test_the_picker_is_there_only_when_there_is_a_choice(browse, model):
 async def test_the_picker_says_how_the_models_do(owner, model):
     other = await LanguageModel.objects.acreate(provider=model.provider, name="other", position=1)
     health = Health(lambda: 0.0)
-    station = Station(health)
-    browser = ScopedClient(weather=station)
+    cache = ModelStatsCache(health)
+    browser = ScopedClient(model_stats=cache)
     await browser.aforce_login(owner)
 
     async def shown():
@@ -221,7 +221,7 @@ async def test_the_picker_says_how_the_models_do(owner, model):
 
     assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini")]
     await sync_to_async(record)(model, ttft_ms=412, latency="19.12")
-    await sync_to_async(station.observe)()
+    await sync_to_async(cache.observe)()
     assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini · 0.4 s · 52 tokens/s")]
     fail(health, provider=model.provider_id)
     assert await shown() == [("other", "other · not answering now"), ("GPT-4o mini", "GPT-4o mini · not answering now")]

@@ -10,9 +10,9 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
-from chat.messages import finish_reason_in_words, money_in_words
+from chat.texts.errors import finish_reason_in_words, money_in_words
+from chat.texts.page import page_strings
 from chat.views.receipt import count, milliseconds, rate, seconds, source_word, tokens
-from chat.views.strings import page_strings
 
 FOLDER = Path(settings.BASE_DIR) / "tests" / "js"
 CASES = json.loads((FOLDER / "receipt_cases.json").read_text())

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.auth.models import Group
 
 from chat import tokens
+from chat.context_usage import Measure, measure
 from chat.generation import inputs
-from chat.generation.meter import Measure, measure
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State
 from chat.protocol import TEXT_BYTES
 from chat.views import tokens as view
@@ -81,7 +81,7 @@ def test_it_counts_what_the_run_then_sends(browse, owner, model):
         conversation=conversation, parent_id=conversation.newest_leaf_id(), role="user", content="word " * 20
     )
     answer = Message.objects.create(conversation=conversation, parent=prompt, role="assistant")
-    asked = inputs.asked_of(add_generation(owner, model, answer, State.RUNNING).pk)
+    asked = inputs.prepared_request_of(add_generation(owner, model, answer, State.RUNNING).pk)
     assert before["tokens"] == inputs.count_usage(asked, "", "").prompt_tokens
     assert before["left_out"] == asked.turns_left_out > 0
     assert before["words"] == f"{before['tokens']} of 120 tokens, {asked.turns_left_out} turns left out"

@@ -13,11 +13,11 @@ from asgiref.sync import async_to_sync
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from chat import examination
-from chat.findings import Card, card_of, line_of
-from chat.messages import money_in_words
+from chat.diagnosis import Finding, estimate
+from chat.diagnosis import runs as examination
 from chat.models import CredentialsUnreadable, Provider
-from chat.providers.doctor import Finding, estimate
+from chat.texts.diagnosis import Card, card_of, line_of
+from chat.texts.errors import money_in_words
 
 WIDTH = 100
 INDENT = 46

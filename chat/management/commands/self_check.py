@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from chat.generation.invariants import INVARIANTS, check, record
+from chat.integrity import INVARIANTS, check, record
 
 
 class Command(BaseCommand):

@@ -65,7 +65,7 @@ def unapplied_migrations() -> int:
 def serve() -> str:
     """Serve until a signal; returns why it could not, '' when it could."""
     from chat.environment_models import disable_local_provider, sync_local_provider
-    from chatsite.local_model import LocalModel
+    from chat.local_model import LocalModel
     from chatsite.server import PortalServer  # installs the reactor: before anything else of Twisted
     from chat.generation.runner import Runner  # isort: skip
     from chatsite.asgi import build_application  # isort: skip

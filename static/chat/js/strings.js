@@ -1,4 +1,4 @@
-// The texts of the page, in the reader's language; they come from the server (chat/views/strings.py).
+// The texts of the page, in the reader's language; they come from the server (chat/texts/page.py).
 
 let texts = {};
 let plural = new Intl.PluralRules("en");

@@ -1,0 +1,116 @@
+"""How models did in the last hour, and which providers do not answer now: columns and fields for their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from chat.health.model_stats import ModelStatsCache, model_stats_of
+from chat.health.provider_outages import ProviderOutage
+from chat.models import LanguageModel, Provider
+from chat.texts.diagnosis import what_failed
+from chat.texts.errors import roughly
+
+UNKNOWN = "–"
+Column = Callable[[Any], str]
+
+
+class ModelStatsOfModels(admin.ModelAdmin):
+    """The columns of a list of models, before those that hardly ever change."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        cache = model_stats_of(request)
+        columns = list(super().get_list_display(request))
+        place = columns.index("provider") + 1
+        columns[place:place] = [now(cache, lambda model: model.provider_id), *figures(cache)]
+        return columns
+
+
+class ModelStatsOfProviders(admin.ModelAdmin):
+    """A column of the list of providers, and a warning above the page of one that does not answer."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [*super().get_list_display(request), now(model_stats_of(request), lambda provider: provider.pk)]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Provider | None = None,
+    ) -> HttpResponse:
+        outage = model_stats_of(request).outage_of(obj.pk) if obj else None
+        if outage is not None:
+            messages.warning(
+                request,
+                gettext("This provider is %(state)s: %(reason)s It is tried again by itself.")
+                % {"state": in_words(outage), "reason": what_failed(outage.code)},
+            )
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+class ModelStatsOfInline(admin.StackedInline):
+    """A line of figures for each model on its provider's page. Django makes a new one of these for every request."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        # Django looks the names up here; as functions they would have to be the same ones at every call.
+        self.first_token, self.speed, self.errors = figures(model_stats_of(request))
+        return [*super().get_readonly_fields(request, obj), "first_token", "speed", "errors"]
+
+
+def figures(cache: ModelStatsCache) -> list[Column]:
+    """The medians of the last hour, and how much of it failed."""
+
+    @admin.display(description=_("first token, last hour"))
+    def first_token(model: LanguageModel) -> str:
+        ttft_ms = cache.of(model).ttft_ms
+        return UNKNOWN if ttft_ms is None else gettext("%(number)s s") % {"number": roughly(ttft_ms / 1000)}
+
+    @admin.display(description=_("tokens/s"))
+    def speed(model: LanguageModel) -> str:
+        tokens_per_second = cache.of(model).tokens_per_second
+        return UNKNOWN if tokens_per_second is None else roughly(tokens_per_second)
+
+    @admin.display(description=_("errors"))
+    def errors(model: LanguageModel) -> str:
+        stats = cache.of(model)
+        if stats.error_percent is None:
+            return UNKNOWN
+        return gettext("%(percent)s %% of %(requests)s") % {
+            "percent": stats.error_percent,
+            "requests": stats.requests,
+        }
+
+    return [first_token, speed, errors]
+
+
+def now(cache: ModelStatsCache, provider_of: Callable[[Any], int]) -> Column:
+    """Since when it does not answer; empty when nothing is wrong."""
+
+    @admin.display(description=_("now"))
+    def present(row: LanguageModel | Provider) -> str:
+        outage = cache.outage_of(provider_of(row))
+        if outage is None:
+            return ""
+        full = date_format(timezone.localtime(outage.since), "j F Y H:i:s T")
+        return format_html('<span title="{}">{}</span>', f"{full}, {outage.code}", in_words(outage))
+
+    return present
+
+
+def in_words(outage: ProviderOutage) -> str:
+    """`not answering since 13:05`; of another day with its date."""
+    since = timezone.localtime(outage.since)
+    is_today = since.date() == timezone.localtime().date()
+    time = date_format(since, "H:i" if is_today else "j M H:i")
+    return gettext("not answering since %(time)s") % {"time": time}

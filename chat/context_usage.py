@@ -1,0 +1,108 @@
+"""What a prompt would take if it were sent now: counted like the one that is sent, while it is being written.
+
+Runs in a thread. Of what goes before it only the counts are kept, so that typing counts what is typed.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+from chat import prompt, tokens
+from chat.generation import inputs
+from chat.generation.accept import Refusal, choose_model, parent_id
+from chat.models import Conversation, Generation, Message
+
+NEAR = 0.9
+CONTEXTS = 256
+"""So many branches' counts are kept."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """In tokens, with the overhead of messages.
+
+    tokens        the whole prompt; without a text, what would go along with one
+    context       of these: the system prompt and the earlier turns that go along
+    window        the model's context window, None = unknown
+    left_out      so many of the earlier turns do not fit
+    is_estimated  not counted with the model's own table
+    """
+
+    tokens: int
+    context: int
+    window: int | None
+    left_out: int = 0
+    is_estimated: bool = False
+
+    @property
+    def is_near(self) -> bool:
+        """It takes almost the whole window, or more."""
+        return self.window is not None and self.tokens >= NEAR * self.window
+
+    @property
+    def is_over(self) -> bool:
+        """It does not fit."""
+        return self.window is not None and self.tokens > self.window
+
+
+def measure(
+    user_id: int,
+    text: str,
+    model: str | None = None,
+    conversation: uuid.UUID | None = None,
+    parent: uuid.UUID | None = None,
+) -> Measure | None:
+    """What `send` with the same fields would take; None in a conversation that was just deleted. Raises Refusal."""
+    found, leaf = None, None
+    if conversation is not None:
+        found = Conversation.objects.filter(owner_id=user_id, pk=conversation).first()
+        if found is None:
+            raise Refusal("not_found")
+        if found.deleted_at is not None:
+            return None
+        leaf = parent_id(found, parent)
+    chosen = choose_model(user_id, model, found)
+    terms = inputs.settings_for(chosen, found)
+    window = chosen.context_window
+    room = math.inf if window is None else prompt.room_for_prompt(window, terms.max_tokens)
+    system = _cost_of_system_prompt(terms.system_prompt, terms.encoding.name, chosen.name)
+    asked = terms.count({"role": "user", "content": text}) if text.strip() else 0
+    turns = _Turns()
+    if leaf is not None:
+        unfinished = Generation.objects.unfinished().filter(message__conversation=conversation)
+        written = frozenset(unfinished.values_list("message_id", flat=True))
+        turns = _turns_before(leaf, written, terms.encoding.name, chosen.name, room)
+    kept = prompt.that_fit(turns.costs, room - system - asked)
+    context = system + sum(kept)
+    return Measure(
+        tokens=context + asked + (tokens.PER_ANSWER if asked else 0),
+        context=context,
+        window=window,
+        left_out=turns.total - len(kept),
+        is_estimated=not terms.encoding.is_exact or terms.is_plain,
+    )
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """The tokens of answered turns, the newest first, as many as could ever fit; and how many there are in all."""
+
+    costs: tuple[int, ...] = ()
+    total: int = 0
+
+
+@lru_cache(CONTEXTS)
+def _turns_before(leaf: uuid.UUID, written: frozenset[uuid.UUID], encoding: str, model: str, room: float) -> _Turns:
+    """The turns up to the message `leaf`. Messages never change, but for those that are being `written`."""
+    message = Message.objects.select_related("conversation").filter(pk=leaf).first()
+    turns = inputs.turns_of(message.conversation.branch_to(leaf)) if message else []
+    count = partial(tokens.count_message, encoding=encoding, model=model)
+    return _Turns(tuple(prompt.that_fit(prompt.costs(turns, count), room)), sum(bool(turn.answer) for turn in turns))
+
+
+@lru_cache(CONTEXTS)
+def _cost_of_system_prompt(text: str, encoding: str, model: str) -> int:
+    return tokens.count_message({"role": "system", "content": text}, encoding, model) if text else 0

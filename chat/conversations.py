@@ -1,0 +1,103 @@
+"""What people do with their conversations besides asking: make, change, open, delete and bring back.
+
+Each is one transaction of the writer, and every tab of the owner hears of it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from chat.database import Readers, Writer
+from chat.live.subscriptions import Subscription, Subscriptions, frames
+from chat.models import Conversation
+from chat.protocol import Frame
+
+KEPT = timedelta(seconds=30)
+"""So long a deleted conversation can be brought back."""
+
+
+class NotFound(Exception):
+    """No such conversation or generation, or another user's."""
+
+
+class Conversations:
+    """The conversations of all users, behind the one writer."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self.news = Subscriptions()
+        self._writer = writer
+        self._readers = readers
+
+    async def create(self, user_id: int) -> uuid.UUID:
+        """An empty conversation, so that its options can be kept before the first prompt; it isn't listed yet."""
+        created = await self._writer.write(lambda: Conversation.objects.create(owner_id=user_id))
+        return created.pk
+
+    async def change(self, user_id: int, conversation: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:
+        """Set fields; of `options` only those given, None takes one away. The changed row. Raises NotFound."""
+        changed = await self._writer.write(lambda: _change(user_id, conversation, changes))
+        self.news.tell(user_id, conversation)
+        return changed
+
+    async def delete(self, user_id: int, conversation: uuid.UUID) -> None:
+        """Gone for everybody at once; its row stays for KEPT, and answers that run go on so long. Raises NotFound."""
+        mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
+        if not await self._writer.write(lambda: mine.update(deleted_at=timezone.now())):
+            raise NotFound
+        self.news.tell(user_id, conversation)
+
+    async def restore(self, user_id: int, conversation: uuid.UUID) -> None:
+        """Bring a deleted one back as it was. Raises NotFound when it is too late."""
+        deleted = Conversation.objects.filter(owner_id=user_id, pk=conversation).exclude(deleted_at=None)
+        if not await self._writer.write(lambda: deleted.update(deleted_at=None)):
+            raise NotFound
+        self.news.tell(user_id, conversation)
+
+    async def watch(self, watch: Subscription, conversation: uuid.UUID | None) -> None:
+        """From here on the tab hears of `conversation`, whose answers count as seen. Raises NotFound."""
+        before, watch.conversation = watch.conversation, conversation  # at once: what happens meanwhile is heard, too
+        if conversation is not None:
+            found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
+            known = await self._readers.read(found.with_state().first)
+            if known is None:
+                watch.conversation = before
+                raise NotFound
+            if known.unread:  # type: ignore[attr-defined]  # annotated by with_state
+                await self._writer.write(lambda: found.update(seen_at=timezone.now()))
+                self.news.tell(watch.user_id, conversation)
+
+    async def told(self, watch: Subscription) -> list[Frame]:
+        """The frames for what waits for a tab. After a DatabaseError it still waits."""
+        conversations, messages = watch.take()
+        try:
+            return await self._readers.read(frames, watch.user_id, conversations, messages)
+        except DatabaseError:
+            watch.put_back(conversations, messages)
+            raise
+
+    async def purge(self) -> None:
+        """Delete for good what nobody brought back in time. Answers that still run are let go by the runner."""
+        overdue = Conversation.objects.filter(deleted_at__lt=timezone.now() - KEPT)
+        for pk in await self._readers.read(lambda: list(overdue.values_list("pk", flat=True)[:20])):
+            await self._writer.write(lambda pk=pk: overdue.filter(pk=pk).delete())  # type: ignore[misc]
+
+
+def _change(user_id: int, pk: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:
+    conversation = Conversation.objects.owned_by(user_id).filter(pk=pk).first()
+    if conversation is None:
+        raise NotFound
+    fields = dict(changes)
+    if "options" in fields:
+        merged = {**conversation.options, **fields["options"]}
+        fields["options"] = {name: value for name, value in merged.items() if value is not None}
+    for name, value in fields.items():
+        setattr(conversation, name, value)
+    if fields:
+        conversation.save(update_fields=list(fields))
+    return conversation

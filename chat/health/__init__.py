@@ -1,0 +1,1 @@
+"""How providers and models are doing: outages, and the figures of the last hour."""

@@ -1,0 +1,120 @@
+"""How the models do: what the last hour's usage records tell, and which providers do not answer now.
+
+One computation for everybody, in a reader thread every LAST_SECONDS; whoever shows it reads memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from statistics import median
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from chat.health.provider_outages import Health, ProviderOutage
+from chat.models import LanguageModel, State, UsageRecord
+
+logger = logging.getLogger(__name__)
+
+HOUR = timedelta(hours=1)
+LAST_SECONDS = 15.0
+RECORDS = 2000
+"""So many of the newest are looked at; more would hold up other threads."""
+
+
+@dataclass(frozen=True)
+class ModelStats:
+    """A model's last hour: medians (None = no figure), the share of failures (None = nobody asked), and the present."""
+
+    ttft_ms: int | None = None
+    tokens_per_second: float | None = None
+    error_percent: int | None = None
+    requests: int = 0
+    failing: bool = False
+
+
+@dataclass
+class _Hour:
+    requests: int = 0
+    errors: int = 0
+    ttft_ms: list[int] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)
+
+    def figures(self) -> ModelStats:
+        return ModelStats(
+            ttft_ms=round(median(self.ttft_ms)) if self.ttft_ms else None,
+            tokens_per_second=round(median(self.speeds), 1) if self.speeds else None,
+            error_percent=_percent(self.errors, self.requests),
+            requests=self.requests,
+        )
+
+
+class ModelStatsCache:
+    """Keeps the figures of all models. `of`, `outage_of` and `try_again` may be called in any thread."""
+
+    def __init__(self, health: Health | None = None) -> None:
+        self._health = health
+        self._figures: Mapping[int, ModelStats] = {}
+
+    def observe(self) -> None:
+        """Read the records; takes some milliseconds of a thread."""
+        self._figures = last_hour()
+
+    async def watch(self, read: Callable[..., Awaitable[Any]]) -> None:
+        """Observe again and again, for ever. `read` runs a function in a reader thread."""
+        while True:
+            await asyncio.sleep(LAST_SECONDS)
+            try:
+                await read(self.observe)
+            except Exception:
+                logger.exception("the figures of the models stay as they were")
+
+    def outage_of(self, provider: int) -> ProviderOutage | None:
+        """Since when the provider does not answer, None when nothing is wrong with it."""
+        return self._health.failing(provider) if self._health else None
+
+    def try_again(self, provider: int) -> None:
+        """The provider was changed: a mark of it is looked after at once."""
+        if self._health:
+            self._health.try_again(provider)
+
+    def of(self, model: LanguageModel) -> ModelStats:
+        """How the model does."""
+        figures = self._figures.get(model.pk, ModelStats())
+        return figures if self.outage_of(model.provider_id) is None else replace(figures, failing=True)
+
+
+def model_stats_of(request: HttpRequest) -> ModelStatsCache:
+    """The one of this process (chatsite/asgi.py); under a server without a runner one that knows nothing."""
+    found: ModelStatsCache | None = getattr(request, "scope", {}).get("portal.model_stats")
+    return found or ModelStatsCache()
+
+
+def last_hour() -> dict[int, ModelStats]:
+    """The figures of every model that was asked in the last hour, by the model's id."""
+    hours: dict[int, _Hour] = {}
+    records = UsageRecord.objects.telling_of_models_since(timezone.now() - HOUR)
+    facts = records.values_list("model_id", "state", "ttft_ms", "inter_token_latency_ms")
+    for model, state, ttft_ms, latency_ms in facts[:RECORDS]:
+        hour = hours.setdefault(model, _Hour())
+        hour.requests += 1
+        hour.errors += state == State.FAILED
+        if ttft_ms is not None:
+            hour.ttft_ms.append(ttft_ms)
+        if latency_ms:
+            hour.speeds.append(1000 / float(latency_ms))
+    return {model: hour.figures() for model, hour in hours.items()}
+
+
+def _percent(errors: int, requests: int) -> int | None:
+    """Of a few failures at least 1, of a few successes at most 99: only none is nothing."""
+    if not requests:
+        return None
+    if 0 < errors < requests:
+        return min(99, max(1, round(100 * errors / requests)))
+    return 100 if errors else 0

@@ -1,0 +1,1 @@
+"""What the tabs of a user hear of: changed conversations and new messages."""

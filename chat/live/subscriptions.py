@@ -1,0 +1,138 @@
+"""What the tabs of a user hear of: changed conversations, and new messages in the one that a tab watches.
+
+A watch holds ids only; what they name is read when it is sent. So a slow tab costs a few ids, many changes of one thing
+become one frame, and nothing old is told. All methods run on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from chat.models import Conversation, Message
+from chat.protocol import ConversationChanged, Frame, MessageAdded
+
+LONGEST = 2_000
+"""So many ids wait for one tab; it is a tab that doesn't read."""
+
+
+class SubscriptionOverflow(Exception):
+    """The tab doesn't take what it asked for."""
+
+
+class Subscription:
+    """What one tab wants to hear of, and what it has not been told yet."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.conversation: uuid.UUID | None = None
+        self._conversations: dict[uuid.UUID, None] = {}
+        self._messages: dict[uuid.UUID, None] = {}
+        self._event = asyncio.Event()
+
+    def add(self, conversation: uuid.UUID, messages: Iterable[uuid.UUID]) -> None:
+        """Something changed; ids that wait already are not added again."""
+        self._conversations[conversation] = None
+        if conversation == self.conversation:
+            self._messages.update(dict.fromkeys(messages))
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Until there is something to tell. Raises SubscriptionOverflow."""
+        await self._event.wait()
+        if len(self._conversations) + len(self._messages) > LONGEST:
+            raise SubscriptionOverflow
+
+    def take(self) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+        """The ids of conversations and of messages that wait, which are then told."""
+        taken = list(self._conversations), list(self._messages)
+        self._conversations.clear()
+        self._messages.clear()
+        self._event.clear()
+        return taken
+
+    def put_back(self, conversations: Iterable[uuid.UUID], messages: Iterable[uuid.UUID]) -> None:
+        """What was taken could not be told."""
+        self._conversations.update(dict.fromkeys(conversations))
+        self._messages.update(dict.fromkeys(messages))
+        self._event.set()
+
+
+class Subscriptions:
+    """The watches of all users."""
+
+    def __init__(self) -> None:
+        self._watches: dict[int, set[Subscription]] = {}
+
+    def open(self, user_id: int) -> Subscription:
+        """A new watch, on no conversation yet."""
+        watch = Subscription(user_id)
+        self._watches.setdefault(user_id, set()).add(watch)
+        return watch
+
+    def close(self, watch: Subscription) -> None:
+        """Nobody listens any more."""
+        watches = self._watches.get(watch.user_id, set())
+        watches.discard(watch)
+        if not watches:
+            self._watches.pop(watch.user_id, None)
+
+    def tell(
+        self,
+        user_id: int,
+        conversation: uuid.UUID,
+        messages: Collection[uuid.UUID] = (),
+        by: Subscription | None = None,
+    ) -> None:
+        """A conversation has changed, perhaps by new messages; the tab that sent them knows them by `accepted`."""
+        for watch in self._watches.get(user_id, ()):
+            watch.add(conversation, messages if watch is not by else ())
+
+    def is_watched(self, user_id: int, conversation: uuid.UUID | None) -> bool:
+        """Whether a tab has it open."""
+        return conversation is not None and any(
+            watch.conversation == conversation for watch in self._watches.get(user_id, ())
+        )
+
+
+def frames(user_id: int, conversations: Collection[uuid.UUID], messages: Collection[uuid.UUID]) -> list[Frame]:
+    """How those things stand now, conversations first. Reads the database."""
+    there = {one.pk: one for one in Conversation.objects.owned_by(user_id).filter(pk__in=conversations).with_state()}
+    told: list[Frame] = []
+    for conversation_id in conversations:
+        if (conversation := there.get(conversation_id)) is not None:
+            told.append(ConversationChanged(_conversation_fields(conversation), deleted=False))
+        else:
+            told.append(ConversationChanged({"id": str(conversation_id)}, deleted=True))
+    added = Message.objects.owned_by(user_id).filter(pk__in=messages).select_related("generation")
+    for message in added.order_by("created_at", "id"):
+        told.append(MessageAdded(str(message.conversation_id), _message_fields(message)))
+    return told
+
+
+def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
+    return {
+        "id": str(conversation.pk),
+        "title": conversation.title,
+        "model": None if conversation.model_id is None else str(conversation.model_id),
+        "pinned": conversation.pinned,
+        "archived": conversation.archived_at is not None,
+        "updated_at": conversation.updated_at.isoformat(),
+        "state": conversation.state,  # type: ignore[attr-defined]  # annotated by with_state
+        "unread": conversation.unread,  # type: ignore[attr-defined]
+    }
+
+
+def _message_fields(message: Message) -> dict[str, Any]:
+    fields = {
+        "id": str(message.pk),
+        "parent": None if message.parent_id is None else str(message.parent_id),
+        "role": message.role,
+        "content": message.content,
+        "reasoning": message.reasoning,
+        "created_at": message.created_at.isoformat(),
+    }
+    generation = message.current_generation
+    return fields if generation is None else {**fields, "generation": str(generation.pk)}

@@ -1,0 +1,280 @@
+"""Which providers are marked as not answering: by real answers, and until one answers again."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from chat.generation.runner import Runner
+from chat.generation.store import End
+from chat.health import provider_outages as module
+from chat.health.provider_outages import PAUSE_SECONDS, ROW_SECONDS, Health
+from chat.models import LanguageModel, Provider, State
+from chat.protocol import Send
+from tests.upstream import Upstream
+from tests.upstream.script import answer, error
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+    def date(self):
+        return NOON + timedelta(seconds=self.now - 1000)
+
+
+def tell(health: Health, provider: int, ended: End) -> None:
+    health.heard(provider, ended.state, ended.deltas, ended.code)
+
+
+def end(code=None, state=None, deltas=0):
+    return End(uuid.uuid4(), 1, state or (State.FAILED if code else State.COMPLETED), deltas=deltas, code=code)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def health(clock):
+    return Health(clock, clock.date)
+
+
+def fail(health, times=3, code="upstream_unreachable", provider=1):
+    for _ in range(times):
+        tell(health, provider, end(code))
+
+
+def test_three_failures_in_a_row_mark_a_provider_and_no_other(health):
+    fail(health, 2)
+    tell(health, 2, end("upstream_unreachable"))
+    assert health.failing(1) is None
+    fail(health, 1, "upstream_overloaded")
+    mark = health.failing(1)
+    assert (mark.since, mark.code) == (NOON, "upstream_overloaded")
+    assert health.failing(2) is None and health.failing(3) is None
+
+
+def test_it_does_not_answer_since_the_first_of_them(health, clock):
+    for _ in range(3):
+        fail(health, 1)
+        clock.now += 60
+    assert health.failing(1).since == NOON
+    fail(health, 4)
+    assert health.failing(1).since == NOON
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["upstream_unreachable", "upstream_dns", "upstream_tls", "upstream_timeout", "upstream_stalled", "upstream_cut",
+     "upstream_overloaded", "upstream_error", "upstream_auth"],
+)  # fmt: skip
+def test_a_provider_that_answers_nobody_is_marked(health, code):
+    fail(health, code=code)
+    assert health.failing(1).code == code
+
+
+@pytest.mark.parametrize(
+    "code", ["upstream_rejected", "context_too_long", "upstream_rate_limited", "upstream_not_found", "answer_empty"]
+)
+def test_who_says_no_has_answered(health, code):
+    fail(health, 5, code)
+    assert health.failing(1) is None
+    fail(health, 2)
+    fail(health, 1, code)
+    fail(health, 2)
+    assert health.failing(1) is None
+
+
+@pytest.mark.parametrize("one", [end(state=State.STOPPED), end("server_shutdown", State.INTERRUPTED), end("internal")])
+def test_what_the_portal_or_its_people_end_tells_nothing(health, one):
+    fail(health, 2)
+    tell(health, 1, one)
+    fail(health, 1)
+    assert health.failing(1) is not None
+    tell(health, 1, one)
+    assert health.failing(1) is not None
+
+
+def test_failures_of_long_ago_do_not_count(health, clock):
+    fail(health, 2)
+    clock.now += ROW_SECONDS + 1
+    fail(health, 2)
+    assert health.failing(1) is None
+    fail(health, 1)
+    assert health.failing(1) is not None
+
+
+@pytest.mark.parametrize("one", [end(), end(state=State.STOPPED, deltas=3)])
+def test_an_answer_takes_the_mark_away_and_the_row_with_it(health, one):
+    fail(health)
+    tell(health, 1, one)
+    assert health.failing(1) is None and health.due() == []
+    fail(health, 2)
+    assert health.failing(1) is None
+
+
+def test_a_marked_provider_is_tried_again_after_longer_and_longer_pauses(health, clock):
+    fail(health)
+    assert health.due() == []
+    pauses = []
+    for _ in range(6):
+        before = clock.now
+        while not health.due():
+            clock.now += 1
+        pauses.append(clock.now - before)
+        health.probed(1, "upstream_unreachable")
+        assert health.due() == []
+    assert pauses == [30, 60, 120, 240, 300, 300]
+    assert health.failing(1).since == NOON
+
+
+def test_whoever_has_mended_it_need_not_wait_for_the_end_of_its_pause(health, clock):
+    fail(health)
+    for _ in range(4):
+        health.probed(1, "upstream_auth")
+    clock.now += 1
+    assert health.due() == []
+    health.try_again(1)
+    health.try_again(2)  # with which all is well
+    assert health.due() == [1]
+    health.probed(1, "")
+    assert health.failing(1) is None
+
+
+def test_a_try_that_began_before_it_was_mended_puts_off_no_other(health, clock):
+    fail(health)
+    clock.now += PAUSE_SECONDS
+    began = clock.now
+    clock.now += 1
+    health.try_again(1)
+    clock.now += 1
+    health.probed(1, "upstream_auth", began)
+    assert health.due() == [1]
+    health.probed(1, "upstream_auth", clock.now)
+    assert health.due() == []
+
+
+def test_a_provider_that_is_there_again_is_marked_no_more(health, clock):
+    fail(health)
+    clock.now += PAUSE_SECONDS
+    assert health.due() == [1]
+    health.probed(1, "")
+    assert health.failing(1) is None and health.due() == []
+
+
+def test_any_no_shows_that_it_is_there_but_not_a_refused_key(health, clock):
+    fail(health)
+    health.probed(1, "upstream_auth")
+    assert health.failing(1).code == "upstream_auth"
+    health.probed(1, "upstream_not_found")
+    assert health.failing(1) is None
+
+
+def test_after_a_list_of_models_alone_the_next_failure_marks_it_at_once(health, clock):
+    fail(health)
+    health.probed(1, "")
+    fail(health, 1)
+    assert health.failing(1) is not None
+    tell(health, 1, end())
+    fail(health, 1)
+    assert health.failing(1) is None
+
+
+def test_who_has_seen_another_number_of_changes_knows_less(health):
+    seen = [health.changes]
+    fail(health, 2)
+    assert health.changes == seen[-1]
+    fail(health, 1)
+    seen.append(health.changes)
+    fail(health, 1)
+    assert health.changes == seen[-1]
+    tell(health, 1, end())
+    seen.append(health.changes)
+    tell(health, 1, end())
+    assert health.changes == seen[-1] and len(set(seen)) == 3
+
+
+# In the background ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def read(work, *args):
+    return await asyncio.to_thread(work, *args)
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
+
+
+async def until(condition, seconds=5.0):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_runner_hears_of_failures_and_tries_again_until_the_provider_is_back(quickly):
+    def provider_at(address):
+        owner = get_user_model().objects.create_user("owner")
+        provider = Provider.objects.create(name="p", base_url=address, private_network=True, max_retries=0)
+        LanguageModel.objects.create(provider=provider, name="fake")
+        return owner.pk, provider.pk
+
+    with Upstream.start() as upstream:
+        upstream.play("fake", error(503))
+        upstream.play("GET /v1/models", error(503), error(401), answer("no list, but an answer"))
+        owner, provider = await read(provider_at, upstream.base_url)
+        runner = Runner()
+        await read(runner.open)
+        await runner.start()
+        try:
+            for number in range(3):
+                assert runner.health.failing(provider) is None
+                accepted = await runner.send(owner, Send(uuid.uuid4(), None, f"hi {number}"))
+                async for _ in runner.follow(owner, uuid.UUID(accepted.generation), None, 0):
+                    pass
+            assert runner.health.failing(provider).code == "upstream_overloaded"
+            await until(lambda: runner.health.failing(provider) is None)
+            probes = [one for one in upstream.requests if one.method == "GET"]
+            assert [one.path for one in probes] == ["/v1/models"] * 3
+        finally:
+            await runner.drain(0)
+            await runner.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_provider_out_of_use_is_tried_no_more_and_one_without_its_key_stays_marked(health, clock):
+    def providers():
+        gone = Provider.objects.create(name="gone", base_url="http://127.0.0.1:1/v1", enabled=False)
+        locked = Provider.objects.create(name="locked", base_url="http://127.0.0.1:1/v1", ciphertext="not ours")
+        return gone.pk, locked.pk
+
+    gone, locked = await read(providers)
+    for provider in (gone, locked):
+        fail(health, provider=provider)
+    clock.now += PAUSE_SECONDS
+    for provider in health.due():
+        await health._probe(provider, read)
+    assert health.failing(gone) is None
+    assert health.failing(locked).code == "upstream_auth"
+
+
+async def test_what_goes_wrong_with_a_probe_ends_no_other(health, clock, caplog):
+    async def read(work, *args):
+        raise RuntimeError("no thread is left")
+
+    fail(health)
+    await health._probe(1, read)
+    assert health.failing(1) is not None
+    assert "could not be tried again" in caplog.text

@@ -1,0 +1,33 @@
+"""From when on a tab watches."""
+
+import uuid
+
+import pytest
+
+from chat.conversations import Conversations, NotFound
+from chat.database import Writer
+
+
+class NobodysReaders:
+    """Finds nothing, and notes whether the tab is a watcher meanwhile."""
+
+    def __init__(self, conversation):
+        self.conversation = conversation
+        self.watched = []
+
+    async def read(self, work, *args):
+        self.watched.append(self.conversations.news.is_watched(1, self.conversation))
+
+
+async def test_a_tab_watches_from_the_moment_it_says_so_and_not_what_is_not_there():
+    before, conversation = uuid.uuid4(), uuid.uuid4()
+    readers = NobodysReaders(conversation)
+    readers.conversations = conversations = Conversations(Writer(), readers)
+    tab = conversations.news.open(1)
+    tab.conversation = before
+
+    with pytest.raises(NotFound):
+        await conversations.watch(tab, conversation)
+
+    assert readers.watched == [True]
+    assert tab.conversation == before
