@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from chat.models import LanguageModel, Provider
-from chat.providers import list_models, may_be_reached
+from chat.providers import list_models
 from chat.providers.base import Endpoint, ProviderError
+from chat.providers.ip_rules import is_private
 
 ENVIRONMENT = "environment"
 LOCAL = "local"
@@ -34,7 +35,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
         gone = Provider.objects.filter(name=ENVIRONMENT, enabled=True).update(enabled=False)
         return ["OPENAI_API_KEY and OPENAI_BASE_URL are gone: the provider 'environment' is disabled."] if gone else []
     warnings = []
-    private = is_private(base_url)
+    private = is_private_url(base_url)
     listed: list[str] | None = list(names)
     if not names:
         try:
@@ -113,7 +114,7 @@ def _offer(provider: Provider, names: Sequence[str]) -> None:
         )
 
 
-def is_private(url: str) -> bool:
+def is_private_url(url: str) -> bool:
     """Whether the address needs the mark `private_network`: plain http, this machine, or a private network.
 
     Whoever starts the process chose the address, so it gets the mark without being asked; an admin has to set it.
@@ -125,4 +126,4 @@ def is_private(url: str) -> bool:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return not all(may_be_reached(str(address[4][0]), private_network=False) for address in found)
+    return any(is_private(str(address[4][0])) for address in found)

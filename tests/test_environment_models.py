@@ -7,7 +7,12 @@ import threading
 
 import pytest
 
-from chat.environment_models import disable_local_provider, is_private, sync_environment_provider, sync_local_provider
+from chat.environment_models import (
+    disable_local_provider,
+    is_private_url,
+    sync_environment_provider,
+    sync_local_provider,
+)
 from chat.models import LanguageModel, Provider
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +169,7 @@ def test_a_model_that_an_admin_adds_comes_before_the_local_one():
     ],
 )
 def test_private_addresses_are_marked_so(url, private):
-    assert is_private(url) is private
+    assert is_private_url(url) is private
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,7 @@ def test_private_addresses_are_marked_so(url, private):
 def test_a_name_is_as_private_as_its_addresses(monkeypatch, addresses, private):
     entries = [(0, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: entries)
-    assert is_private("https://model.test/v1") is private
+    assert is_private_url("https://model.test/v1") is private
     sync_environment_provider("https://model.test/v1", KEY, ["a"])
     provider = Provider.objects.get(name="environment")
     assert provider.private_network is private

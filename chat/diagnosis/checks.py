@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -19,6 +18,7 @@ from chat.finish_reasons import meaning_of
 from chat.providers.base import Endpoint, ProviderError
 from chat.providers.base_url import BadAddress, clean_base_url
 from chat.providers.errors import TokenFailed, failure
+from chat.providers.ip_rules import is_private
 from chat.providers.listing import ListedModel, list_models
 from chat.providers.resolver import Resolver
 from chat.providers.think_tags import CLOSING, OPENING
@@ -114,7 +114,7 @@ class _Visit:
             raise failure("upstream_bad_response", str(error)) from error
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await _resolved(parts.hostname or "", port, self._endpoint.limits.connect)
-        self._is_private = all(not ipaddress.ip_address(one).is_global for one in addresses)
+        self._is_private = all(is_private(one) for one in addresses)
         limits = replace(self._endpoint.limits, connect=min(self._endpoint.limits.connect, CONNECT_SECONDS))
         began = monotonic()
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,8 +16,9 @@ from django.db.models import TextChoices  # `models` is also the name of a relat
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.providers import KINDS, BadAddress, clean_base_url, clean_url, may_be_reached, origin_of, redaction
+from chat.providers import KINDS, BadAddress, clean_base_url, clean_url, origin_of, redaction
 from chat.providers.base import Endpoint, TimeLimits
+from chat.providers.ip_rules import is_ip, is_private, may_be_reached
 
 ADDRESS_FAULTS = {
     "form": _("The address must begin with http:// or https:// and name a host."),
@@ -192,9 +192,9 @@ class Provider(models.Model):
         if PLACEHOLDER in address:
             raise ValidationError({field: _("Put your own name in the place of %s…") % PLACEHOLDER})
         host = urlsplit(address).hostname or ""
-        if _is_ip(host) and not may_be_reached(host, private_network=True):
+        if is_ip(host) and not may_be_reached(host, private_network=True):
             raise ValidationError({field: _("No request may go to this address: it is reserved for other things.")})
-        if not self.private_network and (not address.startswith("https:") or _is_private(host)):
+        if not self.private_network and (not address.startswith("https:") or is_private(host)):
             raise ValidationError({field: _("Use https, or mark the provider as being in a private network.")})
         return address
 
@@ -276,21 +276,6 @@ class Provider(models.Model):
         """Whether one of the addresses lies on another scheme, host or port: then stored credentials must be wiped."""
         told = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
         return any(origin_of(mine) != origin_of(other) for mine, other in told)
-
-
-def _is_private(host: str) -> bool:
-    """Whether the host is written as an address of this machine or of a private network; names are not looked up."""
-    if _is_ip(host):
-        return not may_be_reached(host, private_network=False)
-    return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _keyring() -> MultiFernet:

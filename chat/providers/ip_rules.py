@@ -60,3 +60,22 @@ def may_be_reached(address: str, private_network: bool) -> bool:
     if any(ip in network for network in _PRIVATE):
         return private_network
     return not isinstance(ip, IPv6Address) or ip in _PUBLIC_V6
+
+
+def is_ip(text: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_private(host: str) -> bool:
+    """Whether only a provider in a private network may use this host: this machine, private and reserved ranges.
+
+    host  an IP address or a name; names are not looked up, but `localhost` is known
+    """
+    if is_ip(host):
+        return not may_be_reached(host, private_network=False)
+    return host == "localhost" or host.endswith(".localhost")

@@ -8,14 +8,13 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import cache, partial
 from importlib import import_module
-from ipaddress import ip_address
 
 import httpcore  # httpx would import it in the middle of the first request, and hold the loop up
 import httpx
 
 from chat.providers.base import ProviderError
 from chat.providers.errors import failure
-from chat.providers.ip_rules import may_be_reached
+from chat.providers.ip_rules import is_ip, may_be_reached
 from chat.providers.redaction import redact
 from chat.providers.resolver import Resolver
 
@@ -74,7 +73,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     async def _checked(self, host: str, port: int) -> list[str]:
         """The host's addresses, in the resolver's order, when a request may go to each of them."""
-        addresses = [host] if _is_address(host) else await self._look_up(host, port)
+        addresses = [host] if is_ip(host) else await self._look_up(host, port)
         if not addresses or not all(may_be_reached(address, self._private_network) for address in addresses):
             raise AddressRefused("the address is not allowed")
         return addresses
@@ -142,14 +141,6 @@ def is_silent_end(error: httpx.TransportError) -> bool:
     if isinstance(error, httpx.RemoteProtocolError):
         return str(error) == _NO_ANSWER
     return isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 async def _first(connect: Callable[[str], Coroutine[None, None, Stream]], addresses: Sequence[str]) -> Stream:

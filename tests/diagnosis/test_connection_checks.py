@@ -171,7 +171,7 @@ async def test_plain_http_to_a_public_address_is_bad_but_no_obstacle(
 ):
     def elsewhere(host: Any, port: Any, **more: Any) -> Any:
         assert host == "127.0.0.1"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.88.99.1", port))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", port))]
 
     upstream.play(LIST, listed({"id": "behaving"}))
     endpoint = Endpoint(upstream.base_url, private_network=True, api_key=KEY)

@@ -15,6 +15,7 @@ import httpcore
 import pytest
 
 from chat.providers import Endpoint, ProviderError, TimeLimits, build, list_models, may_be_reached
+from chat.providers.ip_rules import is_private
 from chat.providers.resolver import THREADS
 from chat.providers.transport import PinnedBackend, ssl_context
 from tests.providers.asking import Outcome, ask, ask_once, endpoint
@@ -210,6 +211,20 @@ def is_refused(outcome: Outcome) -> bool:
 
 
 # Which addresses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("hosts", "private"),
+    [
+        (PUBLIC, False),
+        (PRIVATE, True),
+        (NEVER, True),
+        (["localhost", "model.localhost", "fe80::1%eth0"], True),
+        (["api.example.com", "localhost.example.com", "notlocalhost"], False),
+    ],
+)
+def test_one_rule_says_what_is_private(hosts, private):
+    assert {host for host in hosts if is_private(host) is not private} == set()
 
 
 @pytest.mark.parametrize("address", PUBLIC)
