@@ -17,8 +17,8 @@ from typing import Any
 
 import httpx
 
-from bench.scoreboard.stage import Stage
 from tests.portal import Portal, Socket, free_port
+from tests.reliability.stage import Stage
 from tests.upstream import Stall, answer, document
 
 DOWN = ("dead", "deaf")

@@ -105,7 +105,7 @@ def bench(*arguments: str) -> int:
 def scoreboard(*arguments: str) -> int:
     """Play the reliability figures."""
     install_for_developers()
-    return subprocess.run([PYTHON, "-m", "bench.scoreboard"] + list(arguments)).returncode
+    return subprocess.run([PYTHON, "-m", "tests.reliability"] + list(arguments)).returncode
 
 
 def lock(*arguments: str) -> int:

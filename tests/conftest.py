@@ -15,6 +15,12 @@ MODELS = "fake,gpt-3.5-turbo,gpt-4o-mini"
 REST_SECONDS = 10
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--size", type=float, default=1.0, metavar="N", help="play tests that have a size N times as large (1)"
+    )
+
+
 @pytest.fixture(scope="session")
 def upstream_process() -> Iterator[Upstream]:
     with Upstream.start() as upstream:

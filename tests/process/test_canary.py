@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.scoreboard.canaries import needles
 from tests.portal import Portal
+from tests.reliability.canaries import needles
 from tests.upstream import Upstream
 from tests.upstream.script import DONE, Rst, Script, Send, answer, chunk, document, error, head, html, raw_body, stream
 

@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time
-from bench.scoreboard.stage import Stage, milliseconds
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time
+from tests.reliability.stage import Stage, milliseconds
 from tests.upstream import Gate, Pause, answer
 
 DRAIN, GRACE = 1, 2

@@ -1,4 +1,4 @@
-"""A figure of the scoreboard: what is counted, how large, and what came out.
+"""A reliability figure: what is counted, how large, and what came out.
 
 A module of this package that has one says
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from bench.scoreboard.stage import Stage
+    from tests.reliability.stage import Stage
 
 TOLERANCE = 3
 """A machine that does other things too may be so many times slower than promised before a time counts as a failure."""
@@ -80,6 +80,7 @@ class Figure:
     unit     what `size` counts
     seconds  when the small run is given up; `--size N` multiplies it, too
     alone    it measures times, so that nothing may run beside it
+    gate     the share of the small run that test_figures.py plays with every change
     """
 
     id: str
@@ -89,6 +90,7 @@ class Figure:
     unit: str
     seconds: float
     alone: bool = True
+    gate: float = 0.2
 
     def sized(self, times: float) -> int:
         """The size of a run that is so many times as large."""

@@ -100,7 +100,7 @@ class Stage:
 
     async def people(self, portal: Portal, *names: str) -> list[httpx.Client]:
         """Add users and log them in, without the form; a client each. They can be many."""
-        command = [sys.executable, "-m", "bench.scoreboard.people", *names]
+        command = [sys.executable, "-m", "tests.reliability.people", *names]
         done = await self.wait(
             lambda: subprocess.run(command, cwd=ROOT, env=portal.env, check=True, capture_output=True)
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.scoreboard.figure import Figure, Result
+from tests.reliability.figure import Figure, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 

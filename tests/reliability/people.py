@@ -1,4 +1,4 @@
-"""`python -m bench.scoreboard.people NAME ..`: adds users to the database of its environment and logs them in.
+"""`python -m tests.reliability.people NAME ..`: adds users to the database of its environment and logs them in.
 
 Fifty people at the log-in form would take longer than a figure: passwords are hashed slowly, on purpose. Prints JSON:
 the cookie's name, and the session's key of each name.

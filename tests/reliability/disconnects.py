@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result
-from bench.scoreboard.stage import Stage
 from tests.portal import Portal, Socket, Text
+from tests.reliability.figure import Figure, Result
+from tests.reliability.stage import Stage
 from tests.upstream import DONE, At, RequestLog, chunk, event, stream, usage_chunk
 from tests.upstream.script import Part, Script
 

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result
-from bench.scoreboard.hostile import FRAME_BYTES, Attacker, Hostile, Known, wire
-from bench.scoreboard.stage import Stage
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result
+from tests.reliability.hostile import FRAME_BYTES, Attacker, Hostile, Known, wire
+from tests.reliability.stage import Stage
 from tests.upstream import answer
 
 BATCH = 20

@@ -16,9 +16,9 @@ from typing import Any
 
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import Stage
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import Stage
 from tests.upstream import At, Script, answer
 
 HOLDS = (1.0, 5.0, 15.0)

@@ -1,4 +1,4 @@
-"""The control of G1, a process of its own: `python -m bench.scoreboard.checkpoints FILE`.
+"""The control of G1, a process of its own: `python -m tests.reliability.checkpoints FILE`.
 
 What a portal does that has nothing else to do: wait 250 ms and commit, again and again. Ends with its stdin, and then
 says how many milliseconds the longest round took: on a busy machine more than 250, and no portal can do better.

@@ -13,9 +13,9 @@ import time
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import Stage, milliseconds
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import Stage, milliseconds
 from tests.upstream import answer
 
 TABS = 20

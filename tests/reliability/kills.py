@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import Stage, milliseconds
 from tests.portal import ROOT, Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import Stage, milliseconds
 from tests.upstream import At, RequestLog, answer
 
 PROMPTS = 20
@@ -140,7 +140,7 @@ async def run(stage: Stage, size: int, dice: random.Random) -> Result:
 
 def start_control(portal: Portal) -> subprocess.Popen[bytes]:
     """The bare checkpoints, beside the portal's database."""
-    command = [sys.executable, "-m", "bench.scoreboard.checkpoints", str(portal.data / "control.sqlite3")]
+    command = [sys.executable, "-m", "tests.reliability.checkpoints", str(portal.data / "control.sqlite3")]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import Stage, milliseconds
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import Stage, milliseconds
 from tests.upstream import Gate, RequestLog, answer
 
 PIECES, PIECE_BYTES = 500, 3984

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import OPEN, UNLIMITED, Stage, milliseconds
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import OPEN, UNLIMITED, Stage, milliseconds
 from tests.upstream import Gate, Pause, answer
 
 OTHERS = tuple(f"colleague-{number}" for number in range(5))

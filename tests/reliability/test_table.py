@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.table import Played, as_line, as_page, as_table
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.table import Played, as_line, as_page, as_table
 
 
 async def nothing(stage, size, dice):
@@ -67,5 +67,5 @@ def test_a_percentile_is_a_value_that_was_seen():
 
 
 def test_every_module_has_its_figures_and_no_id_is_taken_twice():
-    figures = importlib.import_module("bench.scoreboard.__main__").all_figures()
+    figures = importlib.import_module("tests.reliability.__main__").all_figures()
     assert len({figure.id for figure in figures}) == len(figures) >= 9

@@ -21,8 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
-from bench.scoreboard.figure import Figure, Result
-from bench.scoreboard.table import Played, as_line, as_page
+from tests.reliability.figure import Figure, Result
+from tests.reliability.table import Played, as_line, as_page
 
 MODULES = (
     "kills",
@@ -35,7 +35,7 @@ MODULES = (
     "fairness",
     "canaries",
     "storm",
-    "guards",
+    "taken_out_guards",
 )
 BESIDE = 2
 """So many at once of those that measure no time."""
@@ -88,7 +88,7 @@ def all_figures() -> list[Figure]:
     """What the modules have to show, in the order of MODULES; `FIGURE` is one figure or a list."""
     figures: list[Figure] = []
     for name in MODULES:
-        found = import_module(f"bench.scoreboard.{name}").FIGURE
+        found = import_module(f"tests.reliability.{name}").FIGURE
         figures += found if isinstance(found, list) else [found]
     return figures
 
@@ -111,7 +111,7 @@ def play(figure: Figure, size: float, seed: int) -> Played:
 
 async def played_in_time(figure: Figure, size: int, dice: random.Random, seconds: float) -> Result:
     """The result; a fault when it took too long or raised."""
-    from bench.scoreboard.stage import Stage
+    from tests.reliability.stage import Stage
 
     try:
         async with asyncio.timeout(seconds) as limit, Stage() as stage:

@@ -21,9 +21,9 @@ from typing import Any
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result, Time, percentile
-from bench.scoreboard.stage import Stage, milliseconds
 from tests.portal import Portal, Socket
+from tests.reliability.figure import Figure, Result, Time, percentile
+from tests.reliability.stage import Stage, milliseconds
 from tests.upstream import Gate, Pause, RequestLog, Stall, Upstream, answer, chunk, error, stream
 from tests.upstream.script import Script
 

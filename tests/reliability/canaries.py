@@ -17,9 +17,9 @@ from urllib.parse import quote
 import httpx
 import websockets
 
-from bench.scoreboard.figure import Figure, Result
-from bench.scoreboard.stage import UNLIMITED, Stage
 from tests.portal import Portal
+from tests.reliability.figure import Figure, Result
+from tests.reliability.stage import UNLIMITED, Stage
 from tests.upstream import Pause, Rst, Script, answer, error, stream
 
 PEOPLE = 50
