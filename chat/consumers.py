@@ -9,7 +9,6 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Coroutine
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from channels.consumer import AsyncConsumer
@@ -17,15 +16,17 @@ from channels.exceptions import StopConsumer
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import translation
+from msgspec import structs
 
 from chat import protocol
 from chat.access import language_of, session_key, user_of_session
 from chat.conversations import NotFound
 from chat.generation.runner import Runner
 from chat.health.model_stats import ModelStatsCache
+from chat.limits import TEXT_BYTES
 from chat.live import subscriptions as news
 from chat.models import LanguageModel
-from chat.protocol import ABSENT, CloseCode, ProtocolError
+from chat.protocol import UNSET, CloseCode, ProtocolError
 from chat.texts.errors import sentence, why_not_whole
 from chat.texts.model_stats import model_choices
 
@@ -101,7 +102,7 @@ class ChatConsumer(AsyncConsumer):
                     "queued": settings.PORTAL_USER_QUEUED,
                     "sockets": settings.PORTAL_USER_SOCKETS,
                     "prompts_per_minute": settings.PORTAL_USER_PROMPTS_PER_MINUTE,
-                    "text_bytes": protocol.TEXT_BYTES,
+                    "text_bytes": TEXT_BYTES,
                     "frame_bytes": protocol.FRAME_BYTES,
                 },
                 models=await self.choices(),
@@ -253,7 +254,7 @@ class ChatConsumer(AsyncConsumer):
 
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
-        models = await self.choices() if self.known_changes != self.runner.health.changes else ABSENT
+        models = await self.choices() if self.known_changes != self.runner.health.changes else UNSET
         heads = {str(one): head for one in self.followings if (head := self.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads, models))
 
@@ -309,13 +310,13 @@ class ChatConsumer(AsyncConsumer):
         if self.closed:
             return
         if isinstance(frame, protocol.Error | protocol.Bye):
-            frame = replace(frame, message=self.worded(frame.code, {}))
-        elif isinstance(frame, protocol.Refused | protocol.Status) and frame.code is not ABSENT:
-            frame = replace(frame, message=self.worded(frame.code, frame.parameters))
+            frame = structs.replace(frame, message=self.worded(frame.code, {}))
+        elif isinstance(frame, protocol.Refused | protocol.Status) and frame.code is not UNSET:
+            frame = structs.replace(frame, message=self.worded(frame.code, frame.parameters))
         elif isinstance(frame, protocol.Finished):
             with translation.override(self.language):
                 reason = why_not_whole(frame.state, frame.code or "", frame.finish_reason, frame.parameters)
-            frame = replace(frame, message=reason or ABSENT)
+            frame = structs.replace(frame, message=reason or UNSET)
         try:
             await self.send({"type": "websocket.send", "text": protocol.encode(frame)})
         except TimeoutError:

@@ -8,7 +8,11 @@ from typing import Any
 
 def is_encodable(text: str) -> bool:
     """Whether it can be stored and sent: half a surrogate pair can't."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _between(low: float, high: float) -> Callable[[Any], bool]:

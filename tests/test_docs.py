@@ -6,19 +6,21 @@ import ast
 import json
 import re
 import uuid
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from msgspec import structs
 
 from chat import protocol
 from chat.context_usage import Measure
 from chat.generation import store
 from chat.health.model_stats import ModelStats
 from chat.models import FINAL_STATES, OPEN_STATES, State
+from chat.options import OPTIONS
 from chat.pricing import Rate
 from chat.providers import PROVIDER_CODES
 from chat.providers.errors import PERMANENT
@@ -98,7 +100,7 @@ def constant(place: str) -> float:
 
 
 def sent_fields(frame_class: type) -> list[Any]:
-    return [one for one in fields(frame_class) if one.metadata.get("sent", True)]
+    return [one for one in structs.fields(frame_class) if one.name != "parameters"]
 
 
 # The protocol ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,10 +146,10 @@ def test_the_page_has_every_command_and_frame_in_the_order_of_the_code():
 @pytest.mark.parametrize("name", protocol.COMMANDS)
 def test_a_command_is_documented_with_its_fields(name: str):
     rows = table(COMMANDS[name])
-    expected = fields(protocol.COMMANDS[name])
+    expected = structs.fields(protocol.COMMANDS[name])
 
     assert [row["field"] for row in rows] == [one.name for one in expected]
-    assert [row["needed"] for row in rows] == ["yes" if one.default is MISSING else "no" for one in expected]
+    assert [row["needed"] for row in rows] == ["yes" if one.required else "no" for one in expected]
     assert ["null" in row["type"] for row in rows] == ["None" in str(one.type) for one in expected]
 
 
@@ -165,7 +167,7 @@ def test_a_frame_is_documented_with_its_fields(name: str):
 
     assert [row["field"] for row in rows] == [one.name for one in expected]
     assert [row["sent"] for row in rows] == [
-        "sometimes" if one.default is protocol.ABSENT else "always" for one in expected
+        "sometimes" if one.default is protocol.UNSET else "always" for one in expected
     ]
     assert ["null" in row["type"] for row in rows] == ["None" in str(one.type) for one in expected]
 
@@ -182,7 +184,7 @@ def test_the_example_of_a_frame_is_what_the_portal_would_send(name: str):
 
 
 def test_the_options_are_those_that_are_read():
-    assert {row["option"] for row in table(COMMANDS["send"].split("`options` may hold")[1])} == set(protocol.OPTIONS)
+    assert {row["option"] for row in table(COMMANDS["send"].split("`options` may hold")[1])} == set(OPTIONS)
 
 
 def test_usage_and_timing_have_the_fields_of_a_stored_end():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -16,12 +16,14 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.utils import timezone
+from msgspec import structs
 
 from chat.generation.log import KeptText
+from chat.limits import ANSWER_BYTES, TEXT_BYTES
 from chat.models import Conversation, Generation, LanguageModel, Message, Price, State, UsageRecord, priced
 from chat.models.conversation import title_from
 from chat.pricing import Rate
-from chat.protocol import SNAPSHOT_BYTES, TEXT_BYTES, Continue, PromptCommand, Regenerate, Send
+from chat.protocol import Continue, PromptCommand, Regenerate, Send
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ class _AnswerRequest:
 
 def hash_of(command: PromptCommand) -> str:
     """What makes two commands with one key the same: everything but the key."""
-    content = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in asdict(command).items()}
+    content = {
+        name: str(value) if isinstance(value, uuid.UUID) else value for name, value in structs.asdict(command).items()
+    }
     del content["key"]
     return hashlib.sha256(json.dumps([command.type, content], sort_keys=True).encode()).hexdigest()
 
@@ -172,8 +176,8 @@ def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
     if not cut.is_final:
         raise Refusal("busy_try_again", 1000)
     answer = cut.message
-    if len(answer.content.encode()) + len(answer.reasoning.encode()) >= SNAPSHOT_BYTES:
-        raise Refusal("too_long", limit=f"{SNAPSHOT_BYTES // 1024} KiB")
+    if len(answer.content.encode()) + len(answer.reasoning.encode()) >= ANSWER_BYTES:
+        raise Refusal("too_long", limit=f"{ANSWER_BYTES // 1024} KiB")
     model = None if cut.model_id is None else str(cut.model_id)
     kept = (answer.content, answer.reasoning) if answer.content else ("", "")
     return _AnswerRequest(cast(Message, answer.parent), model, cut.options, *kept)

@@ -11,7 +11,9 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from chat.protocol import DELTA_BYTES, Delta, Finished, Frame, Snapshot, Status
 from chat.timing import Clock
@@ -127,7 +129,7 @@ class Log:
         self._began = self._clock()
 
     def _status_now(self) -> Status:
-        return replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
+        return structs.replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
 
     def end(self, finished: Finished) -> None:
         """Nothing comes after this; called once, when the end is stored."""

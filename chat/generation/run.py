@@ -10,18 +10,19 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Container
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError
+from msgspec import structs
 
 from chat.finish_reasons import meaning_of
 from chat.generation import inputs, store
 from chat.generation.accept import Admitted
 from chat.generation.failpoint import reach
 from chat.generation.log import Log
+from chat.limits import ANSWER_BYTES
 from chat.models import CredentialsUnreadable, State
-from chat.protocol import ABSENT, SNAPSHOT_BYTES, Status
+from chat.protocol import UNSET, Status
 from chat.providers import retry
 from chat.providers.base import (
     Adapter,
@@ -256,7 +257,7 @@ class Run:
 
     def _append(self, text: str, reasoning: str) -> None:
         """Add a delta; of the one that crosses 2 MiB as much as fits. Raises ProviderError `answer_too_long` then."""
-        room = SNAPSHOT_BYTES - self.log.bytes
+        room = ANSWER_BYTES - self.log.bytes
         is_full = False
         if (len(text) + len(reasoning)) * 4 > room:  # near the limit: look closely
             is_full = len(text.encode()) + len(reasoning.encode()) > room
@@ -273,7 +274,7 @@ class Run:
                 ttft_ms = self.watch.timing().ttft_ms
                 self._tell("writing", **({} if ttft_ms is None else {"ttft_ms": ttft_ms}))
         if is_full:
-            raise ProviderError("answer_too_long", permanent=True, reason=f"{SNAPSHOT_BYTES // 1024} KiB")
+            raise ProviderError("answer_too_long", permanent=True, reason=f"{ANSWER_BYTES // 1024} KiB")
 
     @property
     def _turns_left_out(self) -> int:
@@ -284,12 +285,12 @@ class Run:
 
     def _tell(self, phase: str, **details: Any) -> None:
         state = "stopping" if self.stop_requested else "running"
-        left_out = self._turns_left_out or ABSENT
+        left_out = self._turns_left_out or UNSET
         self.log.tell(Status(str(self.log.generation), state, phase, turns_left_out=left_out, **details))
 
     def tell_stopping(self) -> None:
         """Show that the owner's stop is under way."""
-        self.log.tell(replace(self.log.status, state="stopping"))
+        self.log.tell(structs.replace(self.log.status, state="stopping"))
 
     # The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

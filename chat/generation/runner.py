@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from msgspec import structs
 
 from chat import integrity, providers
 from chat.conversations import Conversations, NotFound
@@ -30,7 +31,7 @@ from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import Health
 from chat.live.subscriptions import Subscription
 from chat.models import State
-from chat.protocol import ABSENT, Accepted, Frame, PromptCommand, Refused, Status
+from chat.protocol import UNSET, Accepted, Frame, PromptCommand, Refused, Status
 from chat.providers.base import Adapter, Endpoint, UnsupportedField
 from chat.timing import Clock
 from chat.tokens import load_tables
@@ -225,7 +226,7 @@ class Runner:
         try:
             admitted = await self._writer.write(lambda: accept(user_id, command))
         except Refusal as refusal:
-            wait_ms = refusal.retry_after_ms or ABSENT
+            wait_ms = refusal.retry_after_ms or UNSET
             return Refused(key, refusal.code, retry_after_ms=wait_ms, parameters=refusal.parameters)
         except DatabaseError as error:
             logger.warning("a prompt was not stored: %s", error)
@@ -254,7 +255,7 @@ class Runner:
             self._runs[entry.admitted.generation] = (run, task)
         for generation, position, wait_ms in self._queue.positions():
             status = Status(str(generation), "queued", "queued", position=position)
-            self._logs[generation].tell(status if wait_ms is None else replace(status, wait_ms=wait_ms))
+            self._logs[generation].tell(status if wait_ms is None else structs.replace(status, wait_ms=wait_ms))
 
     async def _run(self, run: Run) -> None:
         """The task of one generation: write the answer, store its end, tell its followers, make room."""

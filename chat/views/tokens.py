@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from chat.context_usage import Measure, measure
 from chat.generation.accept import Refusal
-from chat.protocol import TEXT_BYTES
+from chat.limits import TEXT_BYTES
 from chat.views.receipt import grouped
 
 COUNTERS = 2

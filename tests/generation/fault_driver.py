@@ -115,7 +115,7 @@ class Reader:
         return self.frames[-1]
 
     @property
-    def retries(self) -> list[tuple[int, int]]:
+    def retries(self) -> list[tuple[Any, Any]]:
         """Which attempt comes next, and in how many ms."""
         statuses = [frame for frame in self.frames if isinstance(frame, Status)]
         return [(status.attempt, status.wait_ms) for status in statuses if status.phase == "retrying"]

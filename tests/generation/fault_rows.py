@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
 
-from chat.protocol import SNAPSHOT_BYTES
+from chat.limits import ANSWER_BYTES
 from tests.providers.asking import KEY
 from tests.providers.test_faults import END, HELLO, ROWS, SSE, WORLD, Row
 from tests.upstream import (
@@ -121,7 +121,7 @@ ODD = b'"extra": NaN, "large": 1e999, "long": ' + b"7" * 4000
 REFUSED_FIELD = {"error": {"message": "Unknown field.", "param": "stream_options"}}
 WORDS = [f"{n} " for n in range(5000)]
 TINY = [event({"choices": [{"delta": {"content": word}}]}) for word in WORDS[:40]]
-WHOLE = "word " * (SNAPSHOT_BYTES // 5 + 1)
+WHOLE = "word " * (ANSWER_BYTES // 5 + 1)
 TARGETS = {
     301: "http://169.254.169.254/",
     302: "/v1/chat/completions",
@@ -167,7 +167,7 @@ EXTRA: dict[str, Case] = {
     "49 quota, mid": kept(stream("Hello", {"error": {"code": "insufficient_quota"}})),
     "51 words without end": Case(
         stream(Repeat(event(chunk("word " * 2000)))),
-        WHOLE[:SNAPSHOT_BYTES],
+        WHOLE[:ANSWER_BYTES],
         finish=None,
         counts=None,
         parameters={"limit": "2048 KiB"},

@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group
 from chat import tokens
 from chat.context_usage import Measure, measure
 from chat.generation import inputs
+from chat.limits import TEXT_BYTES
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State
-from chat.protocol import TEXT_BYTES
 from chat.views import tokens as view
 from tests.views.test_pages import add_generation, make_conversation
 

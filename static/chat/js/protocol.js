@@ -1,4 +1,4 @@
-// What the page needs to know of chat/protocol.py by name; a test compares the two.
+// What the page needs to know of chat/protocol/ by name; a test compares the two.
 
 export const OPEN_STATES = ["queued", "running", "stopping"];
 export const FINAL_STATES = ["completed", "stopped", "failed", "interrupted"];

@@ -1,0 +1,7 @@
+"""Limits of what the portal takes and keeps. Pure."""
+
+TEXT_BYTES = 256 * 1024
+"""UTF-8 bytes of a prompt."""
+
+ANSWER_BYTES = 2 * 1024 * 1024
+"""UTF-8 bytes of an answer with its reasoning."""
