@@ -1,4 +1,7 @@
-"""How models did in the last hour, and which providers do not answer now: columns and fields for their pages."""
+"""How models did in the last hour, and which providers do not answer now: columns and fields for their pages.
+
+The lists of chat/admin/provider.py say where their columns stand.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +26,8 @@ UNKNOWN = "–"
 Column = Callable[[Any], str]
 
 
-class ModelStatsOfModels(admin.ModelAdmin):
-    """The columns of a list of models, before those that hardly ever change."""
-
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        cache = model_stats_of(request)
-        columns = list(super().get_list_display(request))
-        place = columns.index("provider") + 1
-        columns[place:place] = [now(cache, lambda model: model.provider_id), *figures(cache)]
-        return columns
-
-
-class ModelStatsOfProviders(admin.ModelAdmin):
-    """A column of the list of providers, and a warning above the page of one that does not answer."""
-
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [*super().get_list_display(request), now(model_stats_of(request), lambda provider: provider.pk)]
+class OutageWarning(admin.ModelAdmin):
+    """A warning above the page of a provider that does not answer."""
 
     def render_change_form(
         self,
@@ -64,11 +53,11 @@ class ModelStatsOfInline(admin.StackedInline):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         # Django looks the names up here; as functions they would have to be the same ones at every call.
-        self.first_token, self.speed, self.errors = figures(model_stats_of(request))
+        self.first_token, self.speed, self.errors = figure_columns(model_stats_of(request))
         return [*super().get_readonly_fields(request, obj), "first_token", "speed", "errors"]
 
 
-def figures(cache: ModelStatsCache) -> list[Column]:
+def figure_columns(cache: ModelStatsCache) -> list[Column]:
     """The medians of the last hour, and how much of it failed."""
 
     @admin.display(description=_("first token, last hour"))
@@ -94,7 +83,7 @@ def figures(cache: ModelStatsCache) -> list[Column]:
     return [first_token, speed, errors]
 
 
-def now(cache: ModelStatsCache, provider_of: Callable[[Any], int]) -> Column:
+def outage_column(cache: ModelStatsCache, provider_of: Callable[[Any], int]) -> Column:
     """Since when it does not answer; empty when nothing is wrong."""
 
     @admin.display(description=_("now"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -31,18 +32,15 @@ class PriceInline(admin.TabularInline):
         return field
 
 
-class PricedModels(admin.ModelAdmin):
-    """The column of today's prices: one query for all rows."""
+def price_column() -> Callable[[LanguageModel], str]:
+    """The column of today's prices for a list of models: one query for all rows."""
+    rates: Any = SimpleLazyObject(lambda: Price.objects.rates(LanguageModel.objects.values_list("pk", flat=True)))
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        rates: Any = SimpleLazyObject(lambda: Price.objects.rates(LanguageModel.objects.values_list("pk", flat=True)))
+    @admin.display(description=_("price per million tokens, in and out"))
+    def price(model: LanguageModel) -> str:
+        return price_in_words(rates.get(model.pk))
 
-        @admin.display(description=_("price per million tokens, in and out"))
-        def price(model: LanguageModel) -> str:
-            return price_in_words(rates.get(model.pk))
-
-        columns = list(super().get_list_display(request))
-        return [*columns[:-2], price, *columns[-2:]]
+    return price
 
 
 def price_in_words(rate: Rate | None) -> str:

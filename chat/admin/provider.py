@@ -20,9 +20,9 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.admin.diagnosis import ExaminedAdmin
 from chat.admin.json_field import OVERRIDES
-from chat.admin.model_stats import ModelStatsOfInline, ModelStatsOfModels, ModelStatsOfProviders
+from chat.admin.model_stats import ModelStatsOfInline, OutageWarning, figure_columns, outage_column
 from chat.admin.offered_models import choose_models, may_choose_models
-from chat.admin.prices import PricedModels, PriceInline
+from chat.admin.prices import PriceInline, price_column
 from chat.environment_models import ENVIRONMENT
 from chat.health.model_stats import model_stats_of
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
@@ -177,7 +177,7 @@ class LanguageModelInline(ModelStatsOfInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ModelStatsOfProviders, ExaminedAdmin):
+class ProviderAdmin(OutageWarning, ExaminedAdmin):
     """An upstream: where it is, how it is spoken to, what it offers."""
 
     class Media:
@@ -186,10 +186,13 @@ class ProviderAdmin(ModelStatsOfProviders, ExaminedAdmin):
     form = ProviderForm
     formfield_overrides = OVERRIDES
     inlines = [LanguageModelInline]
-    list_display = ["name", "base_url", "kind", "api_key_state", "enabled"]
     list_filter = ["enabled", "kind"]
     search_fields = ["name", "base_url"]
     readonly_fields = ["api_key_state", "refused"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        outage = outage_column(model_stats_of(request), lambda provider: provider.pk)
+        return ["name", "base_url", "kind", "api_key_state", "enabled", outage]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Who says where requests go can reach what this machine reaches, and send keys there: superusers."""
@@ -296,13 +299,18 @@ class ProviderAdmin(ModelStatsOfProviders, ExaminedAdmin):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(PricedModels, ModelStatsOfModels):
+class LanguageModelAdmin(admin.ModelAdmin):
     """All models of all providers, in the order in which they are offered."""
 
     formfield_overrides = OVERRIDES
     inlines = [PriceInline]
-    list_display = ["__str__", "name", "provider", "context_window", "position", "enabled"]
     list_filter = ["enabled", "provider"]
     list_select_related = ["provider"]
     search_fields = ["name", "label", "provider__name"]
     ordering = ["position", "id"]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        cache = model_stats_of(request)
+        outage = outage_column(cache, lambda model: model.provider_id)
+        settings = ["context_window", price_column(), "position", "enabled"]
+        return ["__str__", "name", "provider", outage, *figure_columns(cache), *settings]
