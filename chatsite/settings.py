@@ -69,7 +69,7 @@ DEBUG = environment.debug
 ALLOWED_HOSTS = environment.allowed_hosts
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "chat.apps.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,4 +1,4 @@
-"""The admin's front page: what a portal's admin needs first, in sections; and the words at the top of every page."""
+"""The admin site: its front page in sections, and the words at the top of every page. Registers no model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,25 @@ SECTIONS = [
 """Heading → models in their order. What is named nowhere follows in the section of its own application."""
 
 
-def sections(request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-    """What this person may see, as Django's templates take it: the page of one application stays as Django makes it."""
-    apps: list[Any] = admin.AdminSite.get_app_list(admin.site, request, app_label)
-    if app_label:
-        return apps
+class PortalAdminSite(admin.AdminSite):
+    """Django's admin with the portal's words and order."""
+
+    site_title = _("chatsite administration")
+    site_header = _("chatsite administration")
+    index_title = _("Administration")
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """What this person may see, in SECTIONS; the page of one application stays as Django makes it."""
+        apps: list[Any] = super().get_app_list(request, app_label)
+        return apps if app_label else in_sections(apps)
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page of the admin knows, and the version."""
+        return {**super().each_context(request), "version": settings.VERSION}
+
+
+def in_sections(apps: list[Any]) -> list[Any]:
+    """Applications with their models, as Django's templates take them, put in SECTIONS."""
     models = {f"{app['app_label']}.{model['object_name']}": model for app in apps for model in app["models"]}
     named = {name for _heading, names in SECTIONS for name in names}
     found = [
@@ -33,18 +47,3 @@ def sections(request: HttpRequest, app_label: str | None = None) -> list[dict[st
         rest = [model for model in app["models"] if f"{app['app_label']}.{model['object_name']}" not in named]
         found.append({**app, "models": rest})
     return [section for section in found if section["models"]]
-
-
-def each_context(request: HttpRequest) -> dict[str, Any]:
-    """What every page of the admin knows, and the version."""
-    return {**admin.AdminSite.each_context(admin.site, request), "version": settings.VERSION}
-
-
-def set_up() -> None:
-    """Give Django's own site the portal's words and order."""
-    admin.site.site_title = _("chatsite administration")
-    admin.site.site_header = _("chatsite administration")
-    admin.site.index_title = _("Administration")
-    # A site of our own would be named in INSTALLED_APPS.
-    admin.site.get_app_list = sections  # type: ignore[method-assign]
-    admin.site.each_context = each_context  # type: ignore[method-assign]
