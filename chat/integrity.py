@@ -75,7 +75,9 @@ def _messages_off_their_tree(using: str) -> QuerySet[Any]:
 
 def _sums_that_are_wrong(using: str) -> QuerySet[Any]:
     tokens = Q(prompt_tokens=None) | Q(completion_tokens=None) | Q(total_tokens=None)
-    counted = UsageRecord.objects.using(using).filter(usage_source=UsageRecord.Source.COUNTED, closed_at__isnull=False)
+    counted = UsageRecord.objects.using(using).filter(
+        usage_source=UsageRecord.UsageSource.COUNTED, closed_at__isnull=False
+    )
     return counted.filter(tokens | ~Q(total_tokens=F("prompt_tokens") + F("completion_tokens")))
 
 

@@ -19,6 +19,7 @@ from chat import protocol
 from chat.context_usage import Measure
 from chat.generation import store
 from chat.health.model_stats import ModelStats
+from chat.ledger import Usage
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.options import OPTIONS
 from chat.pricing import Rate
@@ -188,9 +189,9 @@ def test_the_options_are_those_that_are_read():
 
 
 def test_usage_and_timing_have_the_fields_of_a_stored_end():
-    everything = store.Usage(1, 2, 3, 4, 5, source="counted", is_estimated=True)
+    everything = Usage(1, 2, 3, 4, 5, source="counted", is_estimated=True)
     end = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=everything, rate=Rate(Decimal(1), Decimal(2)))
-    least = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=store.Usage())
+    least = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=Usage())
     for name in ("usage", "timing"):
         rows = table(NESTED[f"finished.{name}"])
         most, fewest = getattr(store.finished_frame(end), name), getattr(store.finished_frame(least), name)

@@ -108,9 +108,9 @@ STORING = [
     ),
     Guard(
         "a usage record is closed once",
-        STORE,
-        "UsageRecord.objects.unclosed().filter(pk=end.usage_record).update(\n        closed_at",
-        "UsageRecord.objects.filter(pk=end.usage_record).update(\n        closed_at",
+        "chat/ledger.py",
+        "UsageRecord.objects.unclosed().filter(pk=record).update(**_facts",
+        "UsageRecord.objects.filter(pk=record).update(**_facts",
         (MACHINE,),
     ),
     Guard(

@@ -54,8 +54,8 @@ UPSTREAMS = [
     ),
     Guard(
         "a request keeps the price it was asked at",
-        "chat/generation/accept.py",
-        "**priced(Price.objects.rate(model.pk, now)),",
+        "chat/ledger.py",
+        "**priced(Price.objects.rate(model.pk, created_at) if model else None),",
         "",
         ("tests/process/test_costs.py::test_the_end_tells_the_cost_and_a_new_price_leaves_it_as_it_was",),
     ),

@@ -38,7 +38,7 @@ class UsageTotals:
 
 def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
     """The totals of exactly these records, in three queries."""
-    counted = Q(usage_source=UsageRecord.Source.COUNTED)
+    counted = Q(usage_source=UsageRecord.UsageSource.COUNTED)
     sums = records.aggregate(
         # These two before that name is taken by a sum.
         counted_tokens=Sum("total_tokens", filter=counted, default=0),

@@ -15,14 +15,13 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from chat import tokens
+from chat import ledger, tokens
 from chat.diagnosis import Exchange, Finding, settings_of
 from chat.diagnosis import examine as examinations_of
 from chat.generation.inputs import PreparedRequest, count_usage
-from chat.generation.store import NOTHING_SENT, Usage
-from chat.models import LanguageModel, Price, Provider, State, UsageRecord, priced
-from chat.pricing import Rate, cost
-from chat.timing import speeds
+from chat.ledger import NOTHING_SENT, Usage
+from chat.models import LanguageModel, Price, Provider, State, UsageRecord
+from chat.pricing import Rate
 
 SETTINGS = ("dialect", "whole_answers", "think_tags", "usage_mode", "max_tokens_field", "refused_fields")
 """The provider's fields that findings speak of."""
@@ -154,53 +153,34 @@ def _record(
     """A closed usage record for each question that reached the model."""
     present = Provider.objects.filter(pk=provider.pk).first()
     row = _row_of(provider, model) if present else None
-    rate = Price.objects.rate(row.pk) if row else None
-    UsageRecord.objects.bulk_create(
-        UsageRecord(
-            user=user,
-            user_name=user_name,
-            provider=present,
-            provider_name=provider.name,
-            model=row,
-            model_name=exchange.request.model[:200],
-            source=UsageRecord.Origin.PROBE,
-            created_at=asked_at,
-            closed_at=timezone.now(),
-            **_facts(exchange, row.encoding if row else "", rate),
-        )
-        for asked_at, exchange in asked
-        if exchange.reached_the_model
+    for asked_at, exchange in asked:
+        if exchange.reached_the_model:
+            record = ledger.open_record(
+                user=user,
+                user_name=user_name,
+                provider=present,
+                provider_name=provider.name,
+                model=row,
+                model_name=exchange.request.model,
+                source=UsageRecord.Source.PROBE,
+                created_at=asked_at,
+            )
+            ledger.close_record(record.pk, _outcome(exchange, row.encoding if row else "", record.rate))
+
+
+def _outcome(exchange: Exchange, chosen_encoding: str, rate: Rate | None) -> ledger.Outcome:
+    return ledger.Outcome(
+        state=_state(exchange),
+        usage=_usage(exchange, chosen_encoding),
+        timing=exchange.watch.timing(),
+        rate=rate,
+        characters=len(exchange.text),
+        attempts=1,
+        finish_reason=exchange.finish_reason or None,
+        error_code=exchange.code,
+        upstream_request_id=exchange.request_id,
+        response_model=exchange.response_model,
     )
-
-
-def _facts(exchange: Exchange, chosen_encoding: str, rate: Rate | None) -> dict[str, Any]:
-    usage, timing = _usage(exchange, chosen_encoding), exchange.watch.timing()
-    rates = speeds(timing.writing_ms, timing.deltas, usage.completion_tokens, len(exchange.text))
-    return {
-        "response_model": exchange.response_model[:200],
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "usage_source": usage.source,
-        "counted_with": usage.counted_with,
-        "is_estimated": usage.is_estimated,
-        **priced(rate),
-        "cost": cost(rate, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens),
-        "ttft_ms": timing.ttft_ms,
-        "duration_ms": timing.duration_ms,
-        "writing_ms": timing.writing_ms,
-        "inter_token_latency_ms": rates.inter_token_latency_ms,
-        "longest_gap_ms": timing.longest_gap_ms,
-        "deltas": timing.deltas,
-        "characters": len(exchange.text),
-        "attempts": 1,
-        "state": _state(exchange),
-        "finish_reason": exchange.finish_reason or None,
-        "error_code": exchange.code,
-        "upstream_request_id": exchange.request_id[:200],
-    }
 
 
 def _state(exchange: Exchange) -> State:
@@ -219,7 +199,7 @@ def _usage(exchange: Exchange, chosen_encoding: str) -> Usage:
             told.total_tokens,
             told.reasoning_tokens,
             told.cached_tokens,
-            source=UsageRecord.Source.REPORTED,
+            source=UsageRecord.UsageSource.REPORTED,
         )
     if exchange.error is not None and not exchange.watch.timing().deltas:
         return NOTHING_SENT

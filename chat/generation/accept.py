@@ -18,9 +18,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from msgspec import structs
 
+from chat import ledger
 from chat.generation.log import KeptText
 from chat.limits import ANSWER_BYTES, TEXT_BYTES
-from chat.models import Conversation, Generation, LanguageModel, Message, Price, State, UsageRecord, priced
+from chat.models import Conversation, Generation, LanguageModel, Message, State
 from chat.models.conversation import title_from
 from chat.pricing import Rate
 from chat.protocol import Continue, PromptCommand, Regenerate, Send
@@ -221,7 +222,7 @@ def _queue(user_id: int, key: uuid.UUID, order: _AnswerRequest, request_hash: st
         request_hash=request_hash,
         created_at=now,
     )
-    UsageRecord.objects.create(
+    ledger.open_record(
         generation=generation,
         user=user,
         user_name=user.get_username(),
@@ -230,7 +231,6 @@ def _queue(user_id: int, key: uuid.UUID, order: _AnswerRequest, request_hash: st
         model=model,
         model_name=model.name,
         created_at=now,
-        **priced(Price.objects.rate(model.pk, now)),
     )
     Conversation.objects.filter(pk=conversation.pk).update(model=model, updated_at=now)
     return generation

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from chat import prompt, tokens
-from chat.generation.store import Usage
+from chat.ledger import Usage
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State, UsageRecord
 from chat.providers.base import CompletionRequest, Endpoint, plain_text
 
@@ -163,7 +163,7 @@ def count_usage(asked: PreparedRequest, text: str, reasoning: str) -> Usage:
         completion_tokens,
         prompt_tokens + completion_tokens,
         reasoning_tokens or None,
-        source=UsageRecord.Source.COUNTED,
+        source=UsageRecord.UsageSource.COUNTED,
         counted_with=encoding,
         is_estimated=not is_exact,
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
+from chat import ledger
 from chat.generation import inputs, store
 from chat.models import Generation, Segment, State, UsageRecord
 from chat.timing import Timing
@@ -81,9 +81,7 @@ def sweep() -> int:
         with transaction.atomic():
             store.finish(_end_of(generation))
         count += 1
-    UsageRecord.objects.unclosed().filter(generation=None).update(  # its generation was deleted while it ran
-        state=State.INTERRUPTED, error_code="server_restarted", closed_at=timezone.now()
-    )
+    ledger.close_abandoned()
     if count:
         logger.warning("%d answers of the last process were cut; what had arrived is kept", count)
     return count
@@ -105,7 +103,7 @@ def _end_of(generation: Generation) -> store.End:
         deltas=seq,
         finish_reason=generation.finish_reason,
         code=None if stopped else "server_restarted",
-        usage=_usage_of(generation, text, reasoning) if seq else store.Usage(),
+        usage=_usage_of(generation, text, reasoning) if seq else ledger.Usage(),
         timing=_timing_of(record, segments),
         attempts=max(record.attempts, 1),
         turns_left_out=generation.turns_left_out,
@@ -120,12 +118,12 @@ def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
     return Timing(record.ttft_ms, segments[-1].at_ms, deltas=segments[-1].seq)
 
 
-def _usage_of(generation: Generation, text: str, reasoning: str) -> store.Usage:
+def _usage_of(generation: Generation, text: str, reasoning: str) -> ledger.Usage:
     """Our count of what was sent and what had come; unknown when that cannot be told, which must not stop the start."""
     try:
         return inputs.count_usage(inputs.prepared_request_of(generation.pk), text, reasoning)
     except inputs.Unusable:  # the model's row is gone
-        return store.Usage()
+        return ledger.Usage()
     except Exception:
         logger.exception("the tokens of generation %s could not be counted", generation.pk)
-        return store.Usage()
+        return ledger.Usage()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from django.db import InterfaceError, OperationalError
 from msgspec import structs
 
+from chat import ledger
 from chat.finish_reasons import meaning_of
 from chat.generation import inputs, store
 from chat.generation.accept import Admitted
@@ -294,7 +295,7 @@ class Run:
 
     # The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _noted(self, usage: store.Usage) -> dict[str, Any]:
+    def _noted(self, usage: ledger.Usage) -> dict[str, Any]:
         """What is to be said below a complete answer: at how many tokens it was cut, or that it is none.
 
         The tokens are as upstream counts them, else what was asked for; perhaps they are unknown.
@@ -307,10 +308,10 @@ class Run:
         asked = self._inputs.asked.request.options.get("max_tokens") if self._inputs else None
         return {"limit": asked} if isinstance(asked, int) else {}
 
-    async def _usage(self, state: State) -> store.Usage:
+    async def _usage(self, state: State) -> ledger.Usage:
         """Reported by upstream, else counted; zeros when nothing reached the model; unknown when we cannot tell."""
         if self._reported is not None:
-            return store.Usage(
+            return ledger.Usage(
                 self._reported.prompt_tokens,
                 self._reported.completion_tokens,
                 self._reported.total_tokens,
@@ -319,19 +320,19 @@ class Run:
                 source="reported",
             )
         if self._inputs is None or not self._started:
-            return store.NOTHING_SENT
+            return ledger.NOTHING_SENT
         if not self.log.seq and state != State.COMPLETED:
             if state == State.FAILED:
-                return store.NOTHING_SENT
+                return ledger.NOTHING_SENT
             if not self._sent:
-                return store.Usage()  # cut before we know whether it was sent
+                return ledger.Usage()  # cut before we know whether it was sent
         try:
-            counted: store.Usage = await self._house.read(
+            counted: ledger.Usage = await self._house.read(
                 inputs.count_usage, self._inputs.asked, self.log.new_text, self.log.new_reasoning
             )
         except Exception:
             logger.exception("the tokens of generation %s could not be counted", self.log.generation)
-            return store.Usage()
+            return ledger.Usage()
         return counted
 
 

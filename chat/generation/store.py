@@ -14,10 +14,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from chat import pricing
+from chat import ledger
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
-from chat.models import Conversation, Generation, Message, Provider, Segment, State, UsageRecord
+from chat.ledger import NOTHING_SENT, Outcome, Usage
+from chat.models import Conversation, Generation, Message, Provider, Segment, State
 from chat.pricing import Rate
 from chat.protocol import Finished, Snapshot
 from chat.providers.base import UnsupportedField
@@ -25,25 +26,6 @@ from chat.timing import Timing, speeds
 
 STORED = "stored"
 """The epoch of a text that comes from the database."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Token counts and who counted them; all None only when nobody can tell."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    source: str = UsageRecord.Source.UNKNOWN
-    counted_with: str = ""
-    """The encoding, where we counted."""
-    is_estimated: bool = False
-    """That encoding is not the model's own."""
-
-
-NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.Source.COUNTED)
 
 
 @dataclass(frozen=True)
@@ -94,15 +76,30 @@ class End:
     @property
     def cost(self) -> Decimal | None:
         """In the currency of the rate; None = unknown."""
-        usage = self.usage
-        return pricing.cost(self.rate, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+        return self.usage.cost(self.rate)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What its usage record keeps of it."""
+        return Outcome(
+            state=self.state,
+            usage=self.usage,
+            timing=self.timing,
+            rate=self.rate,
+            characters=self.new_characters,
+            attempts=self.attempts,
+            finish_reason=self.finish_reason,
+            error_code=self.code or "",
+            upstream_request_id=self.upstream_request_id,
+            response_model=self.response_model,
+        )
 
 
 def begin(generation: uuid.UUID) -> bool:
     """queued → running; False when it was stopped or deleted meanwhile."""
     began = Generation.objects.begin(generation)
     if began:
-        UsageRecord.objects.unclosed().filter(generation=generation).update(state=State.RUNNING)
+        ledger.mark_running(generation)
     return began
 
 
@@ -131,9 +128,7 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
         if one.finish_reason is not None:
             Generation.objects.unfinished().filter(pk=one.generation).update(finish_reason=one.finish_reason)
         if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
-            UsageRecord.objects.unclosed().filter(pk=one.usage_record).update(
-                finish_reason=one.finish_reason, attempts=one.attempts, **_times(one.timing)
-            )
+            ledger.note_progress(one.usage_record, one.timing, one.attempts, one.finish_reason)
     return ids - alive
 
 
@@ -184,46 +179,13 @@ def finish(end: End) -> bool:
         turns_left_out=end.turns_left_out,
         curve=list(end.curve),
     )
-    now = timezone.now()
     if ended:
         Message.objects.filter(generation=end.generation).update(content=end.text, reasoning=end.reasoning)
         Segment.objects.filter(generation=end.generation).delete()
         if end.seen:
-            Conversation.objects.filter(messages__generation=end.generation).update(seen_at=now)
-    UsageRecord.objects.unclosed().filter(pk=end.usage_record).update(
-        closed_at=now,
-        state=end.state,
-        prompt_tokens=end.usage.prompt_tokens,
-        completion_tokens=end.usage.completion_tokens,
-        total_tokens=end.usage.total_tokens,
-        reasoning_tokens=end.usage.reasoning_tokens,
-        cached_tokens=end.usage.cached_tokens,
-        usage_source=end.usage.source,
-        counted_with=end.usage.counted_with,
-        is_estimated=end.usage.is_estimated,
-        cost=end.cost,
-        inter_token_latency_ms=speeds(
-            end.timing.writing_ms, end.timing.deltas, end.usage.completion_tokens, end.new_characters
-        ).inter_token_latency_ms,
-        characters=end.new_characters,
-        attempts=end.attempts,
-        finish_reason=end.finish_reason,
-        error_code=end.code or "",
-        upstream_request_id=end.upstream_request_id[:200],
-        response_model=end.response_model[:200],
-        **_times(end.timing),
-    )
+            Conversation.objects.filter(messages__generation=end.generation).update(seen_at=timezone.now())
+    ledger.close_record(end.usage_record, end.outcome)
     return ended
-
-
-def _times(timing: Timing) -> dict[str, Any]:
-    return {
-        "ttft_ms": timing.ttft_ms,
-        "duration_ms": timing.duration_ms,
-        "writing_ms": timing.writing_ms,
-        "longest_gap_ms": timing.longest_gap_ms,
-        "deltas": timing.deltas,
-    }
 
 
 def finished_frame(end: End) -> Finished:

@@ -37,7 +37,7 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
 
         Left out: what was stopped before a word came, what the portal itself ended, and prompts that were too long.
         """
-        asked = self.filter(created_at__gte=moment, source__in=(UsageRecord.Origin.CHAT, UsageRecord.Origin.API))
+        asked = self.filter(created_at__gte=moment, source__in=(UsageRecord.Source.CHAT, UsageRecord.Source.API))
         answered = models.Q(state=State.COMPLETED) | models.Q(state=State.STOPPED, ttft_ms__isnull=False)
         failed = models.Q(state=State.FAILED) & ~models.Q(error_code__in=NO_FAULT_OF_THE_MODEL)
         known = asked.filter(closed_at__isnull=False, model__isnull=False)
@@ -47,15 +47,15 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
 class UsageRecord(models.Model):
     """What one request took. Names are copied and links may become empty, so that figures outlive what they tell of."""
 
-    class Source(models.TextChoices):
+    class UsageSource(models.TextChoices):
         """Who counted the tokens."""
 
         REPORTED = "reported", _("reported")
         COUNTED = "counted", _("counted")
         UNKNOWN = "unknown", _("unknown")
 
-    class Origin(models.TextChoices):
-        """Through which door the request came."""
+    class Source(models.TextChoices):
+        """How the request reached the portal: page, API or diagnosis."""
 
         CHAT = "chat", _("chat")
         API = "api", _("API")
@@ -97,7 +97,9 @@ class UsageRecord(models.Model):
     total_tokens = models.PositiveIntegerField(_("total tokens"), null=True, blank=True)
     reasoning_tokens = models.PositiveIntegerField(_("reasoning tokens"), null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(_("cached tokens"), null=True, blank=True)
-    usage_source = models.CharField(_("token count"), max_length=10, choices=Source.choices, default=Source.UNKNOWN)
+    usage_source = models.CharField(
+        _("token count"), max_length=10, choices=UsageSource.choices, default=UsageSource.UNKNOWN
+    )
     counted_with = models.CharField(_("counted with"), max_length=40, blank=True)
     is_estimated = models.BooleanField(_("counted with another model’s table"), default=False)
     prompt_price = models.DecimalField(
@@ -127,7 +129,7 @@ class UsageRecord(models.Model):
     finish_reason = models.CharField(_("finish reason"), max_length=100, null=True, blank=True)  # noqa: DJ001  null = none came, '' never
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     upstream_request_id = models.CharField(_("upstream request id"), max_length=200, blank=True)
-    source = models.CharField(_("asked through"), max_length=10, choices=Origin.choices, default=Origin.CHAT)
+    source = models.CharField(_("asked through"), max_length=10, choices=Source.choices, default=Source.CHAT)
     created_at = models.DateTimeField(_("opened"), default=timezone.now, db_index=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 

@@ -27,7 +27,7 @@ def page_strings() -> dict[str, Any]:
         "milliseconds": _("%(number)s ms"),
         "estimate": _("≈ %(number)s"),
         "tokens": _("%(prompt)s in, %(completion)s out"),
-        "sources": {str(value): str(label) for value, label in UsageRecord.Source.choices},
+        "sources": {str(value): str(label) for value, label in UsageRecord.UsageSource.choices},
         "estimated": _("estimated"),
         "finish": {word: str(FINISH_REASONS[meaning]) for meaning, words in SPELLINGS.items() for word in words},
         "finish_without_reason": {state: str(text) for state, text in ENDS_WITHOUT_REASON.items()},

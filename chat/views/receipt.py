@@ -109,7 +109,7 @@ def tokens(prompt: int | None, completion: int | None) -> str:
 
 def source_word(source: str) -> str:
     """Who counted the tokens, in a word."""
-    return str(UsageRecord.Source(source).label) if source in UsageRecord.Source.values else source
+    return str(UsageRecord.UsageSource(source).label) if source in UsageRecord.UsageSource.values else source
 
 
 def grouped(number: int | Decimal, decimals: int = 0) -> str:

@@ -19,6 +19,7 @@ from chat.generation import store
 from chat.generation.accept import Refusal, accept, queued_admissions
 from chat.generation.log import Log
 from chat.generation.recovery import sweep
+from chat.ledger import Usage
 from chat.models import FINAL_STATES, Conversation, Generation, LanguageModel, Provider, State, UsageRecord
 from chat.protocol import Regenerate, Send
 from chat.timing import Timing
@@ -38,7 +39,7 @@ END = ("state", "finish_reason", "error_code", "deltas", "finished_at")
 PHASES = [Phase.reuse, Phase.generate]
 STEPS = hypothesis_settings(max_examples=15, stateful_step_count=40, deadline=None, phases=PHASES)
 SLOTS, WAITING = 2, 3
-COUNTED = store.Usage(3, 4, 7, source=UsageRecord.Source.COUNTED)
+COUNTED = Usage(3, 4, 7, source=UsageRecord.UsageSource.COUNTED)
 
 
 class Known:
