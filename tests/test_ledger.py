@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from chat import ledger
 from chat.models import LanguageModel, Price, Provider, State, UsageRecord
 from chat.timing import Timing
 
-WRITING = {"create", "bulk_create", "update", "bulk_update", "get_or_create", "update_or_create", "save", "delete"}
+_VERBS = ("create", "bulk_create", "update", "bulk_update", "get_or_create", "update_or_create", "save", "delete")
+WRITING = {*_VERBS, *(f"a{verb}" for verb in _VERBS)}
 
 
 @pytest.fixture
@@ -79,26 +81,41 @@ def test_what_was_abandoned_is_closed_as_interrupted_and_nothing_else(model: Lan
 
 
 def test_nobody_else_writes_usage_records() -> None:
+    chat = Path(settings.BASE_DIR) / "chat"
     found = []
-    for path in (Path(settings.BASE_DIR) / "chat").rglob("*.py"):
-        if path.name != "ledger.py" and "migrations" not in path.parts:
+    for path in chat.rglob("*.py"):
+        if path != chat / "ledger.py" and "migrations" not in path.parts:
             found += [f"{path.name}:{line}" for line in writes(path.read_text())]
     assert found == []
 
 
 def writes(source: str) -> list[int]:
-    """The lines on which UsageRecord rows are written, or made."""
+    """The lines on which UsageRecord rows are made or written: by their class, or as the `usage` of a generation."""
     lines = []
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
-            continue
-        called = ast.unparse(node.func)
-        if called == "UsageRecord" or (called.startswith("UsageRecord.") and called.rpartition(".")[2] in WRITING):
-            lines.append(node.lineno)
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            of_class = re.search(r"\bUsageRecord(\.|$)", called) or re.search(r"\.usage\.\w+$", called)
+            verb = called.rpartition(".")[2]
+            if of_class and (verb in WRITING or verb == "UsageRecord"):
+                lines.append(node.lineno)
     return lines
 
 
-def test_a_write_is_seen() -> None:
-    assert writes("UsageRecord(user=None)") == [1]
-    assert writes("x = UsageRecord.objects.unclosed().filter(pk=1).update(state='failed')") == [1]
-    assert writes("UsageRecord.objects.filter(pk=1).first()") == []
+@pytest.mark.parametrize(
+    ("source", "is_write"),
+    [
+        ("UsageRecord(user=None)", True),
+        ("models.UsageRecord(user=None)", True),
+        ("models.UsageRecord.objects.create()", True),
+        ("await UsageRecord.objects.acreate()", True),
+        ("x = UsageRecord.objects.unclosed().filter(pk=1).update(state='failed')", True),
+        ("generation.usage.save()", True),
+        ("generation.usage.delete()", True),
+        ("UsageRecord.objects.filter(pk=1).first()", False),
+        ("UsageRecord.Source(source).label", False),
+        ("form.save()", False),
+    ],
+)
+def test_a_write_is_seen(source: str, is_write: bool) -> None:
+    assert bool(writes(source)) is is_write

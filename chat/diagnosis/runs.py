@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 
 from chat import ledger, tokens
@@ -153,8 +154,11 @@ def _record(
     """A closed usage record for each question that reached the model."""
     present = Provider.objects.filter(pk=provider.pk).first()
     row = _row_of(provider, model) if present else None
-    for asked_at, exchange in asked:
-        if exchange.reached_the_model:
+    reached = [(asked_at, exchange) for asked_at, exchange in asked if exchange.reached_the_model]
+    # Counted first: it is slow, and the transaction holds the database's one writing lock.
+    usages = [_usage(exchange, row.encoding if row else "") for _, exchange in reached]
+    with transaction.atomic():
+        for (asked_at, exchange), usage in zip(reached, usages, strict=True):
             record = ledger.open_record(
                 user=user,
                 user_name=user_name,
@@ -165,13 +169,13 @@ def _record(
                 source=UsageRecord.Source.PROBE,
                 created_at=asked_at,
             )
-            ledger.close_record(record.pk, _outcome(exchange, row.encoding if row else "", record.rate))
+            ledger.close_record(record.pk, _outcome(exchange, usage, record.rate))
 
 
-def _outcome(exchange: Exchange, chosen_encoding: str, rate: Rate | None) -> ledger.Outcome:
+def _outcome(exchange: Exchange, usage: Usage, rate: Rate | None) -> ledger.Outcome:
     return ledger.Outcome(
         state=_state(exchange),
-        usage=_usage(exchange, chosen_encoding),
+        usage=usage,
         timing=exchange.watch.timing(),
         rate=rate,
         characters=len(exchange.text),

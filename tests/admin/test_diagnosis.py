@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -240,6 +240,18 @@ def test_what_was_asked_stands_in_the_ledger(browse, provider, staff, upstream):
     assert streamed.usage_source == "counted" and streamed.is_estimated and streamed.total_tokens > 70
     assert browse.get("/admin/chat/usagerecord/?source__exact=probe").status_code == 200
     assert breaches() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_tokens_that_cannot_be_counted_leave_no_open_record(provider, monkeypatch):
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no table")
+
+    monkeypatch.setattr(examination, "count_usage", fails)
+    with pytest.raises(RuntimeError, match="no table"):
+        async for _finding in examination.examine(provider, await sync_to_async(model_of)(provider)):
+            pass
+    assert not await UsageRecord.objects.filter(closed_at=None).aexists()
 
 
 @pytest.mark.django_db(transaction=True)
