@@ -20,6 +20,7 @@ from msgspec import structs
 
 from chat import protocol
 from chat.access import language_of, session_key, user_of_session
+from chat.codes import Code
 from chat.conversations import NotFound
 from chat.generation.runner import Runner
 from chat.health.model_stats import ModelStatsCache
@@ -86,12 +87,12 @@ class ChatConsumer(AsyncConsumer):
         await self.send({"type": "websocket.accept"})
         user = await self.runner.read(user_of_session, self.session)
         if user is None:
-            await self.bye("log_in", CloseCode.LOG_IN)
+            await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
             return
         self.user = user
         self.sockets[user["id"]] += 1
         if settings.PORTAL_USER_SOCKETS and self.sockets[user["id"]] > settings.PORTAL_USER_SOCKETS:
-            await self.bye("too_many_sockets", CloseCode.TOO_MANY_SOCKETS)
+            await self.bye(Code.TOO_MANY_SOCKETS, CloseCode.TOO_MANY_SOCKETS)
             return
         await self.emit(
             protocol.Hello(
@@ -115,7 +116,7 @@ class ChatConsumer(AsyncConsumer):
         if self.closed:
             return
         if not self.is_allowed():
-            await self.bye("too_fast", CloseCode.TOO_FAST)
+            await self.bye(Code.TOO_FAST, CloseCode.TOO_FAST)
             return
         try:
             command = protocol.parse(message.get("text") or "")
@@ -155,7 +156,7 @@ class ChatConsumer(AsyncConsumer):
         """Say what is wrong; nothing has changed, and the socket stays open unless there are too many of these."""
         now = time.monotonic()
         if len(self.bad) == BAD_COMMANDS and now - self.bad[0] < BAD_SECONDS:
-            await self.bye("too_fast", CloseCode.TOO_FAST)
+            await self.bye(Code.TOO_FAST, CloseCode.TOO_FAST)
             return
         self.bad.append(now)
         await self.emit(protocol.Error(error.code, ref=error.ref))
@@ -165,7 +166,7 @@ class ChatConsumer(AsyncConsumer):
         user = await self.runner.read(user_of_session, self.session)
         if self.user is not None and user is not None and user["id"] == self.user["id"]:
             return True
-        await self.bye("log_in", CloseCode.LOG_IN)
+        await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
         return False
 
     # Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,7 +177,7 @@ class ChatConsumer(AsyncConsumer):
             answer = await self.runner.send(self.user_id, command, self.news)
         except Exception:
             logger.exception("a prompt was neither accepted nor refused")
-            await self.emit(protocol.Error("internal", ref=str(command.key)))
+            await self.emit(protocol.Error(Code.INTERNAL, ref=str(command.key)))
             return
         await self.emit(answer)
         if isinstance(answer, protocol.Accepted):
@@ -187,10 +188,10 @@ class ChatConsumer(AsyncConsumer):
         try:
             await self.runner.stop(self.user_id, generation)
         except NotFound:
-            await self.emit(protocol.Error("not_found", ref=str(generation)))
+            await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))
         except Exception:
             logger.exception("a stop failed")
-            await self.emit(protocol.Error("internal", ref=str(generation)))
+            await self.emit(protocol.Error(Code.INTERNAL, ref=str(generation)))
 
     def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
         """At most one following per generation; a new one takes the place of the old."""
@@ -213,12 +214,12 @@ class ChatConsumer(AsyncConsumer):
                     await self.emit(frame)
                     await room()
         except NotFound:
-            await self.emit(protocol.Error("not_found", ref=str(generation)))
+            await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))
         except TimeoutError:
             await self.give_up()
         except Exception:
             logger.exception("a following failed")
-            await self.emit(protocol.Error("internal", ref=str(generation)))
+            await self.emit(protocol.Error(Code.INTERNAL, ref=str(generation)))
         finally:
             if self.followings.get(generation) is asyncio.current_task():
                 del self.followings[generation]
@@ -231,10 +232,10 @@ class ChatConsumer(AsyncConsumer):
         try:
             await self.runner.conversations.watch(self.news, conversation)
         except NotFound:
-            await self.emit(protocol.Error("not_found"))
+            await self.emit(protocol.Error(Code.NOT_FOUND))
         except DatabaseError:
             logger.exception("a conversation can't be watched now")
-            await self.emit(protocol.Error("internal"))
+            await self.emit(protocol.Error(Code.INTERNAL))
 
     async def send_news(self, watch: news.Subscription) -> None:
         """Tell what has changed as soon as the socket can take it."""
@@ -333,7 +334,7 @@ class ChatConsumer(AsyncConsumer):
         with translation.override(self.language):
             return sentence(code, parameters)
 
-    async def bye(self, code: str, close_code: CloseCode) -> None:
+    async def bye(self, code: Code, close_code: CloseCode) -> None:
         """Say why, and close."""
         for following in self.followings.values():
             following.cancel()

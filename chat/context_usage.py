@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from chat import prompt, tokens
+from chat.codes import Code
 from chat.generation import inputs
 from chat.generation.accept import Refusal, choose_model, parent_id
 from chat.models import Conversation, Generation, Message
@@ -60,7 +61,7 @@ def measure(
     if conversation is not None:
         found = Conversation.objects.filter(owner_id=user_id, pk=conversation).first()
         if found is None:
-            raise Refusal("not_found")
+            raise Refusal(Code.NOT_FOUND)
         if found.deleted_at is not None:
             return None
         leaf = parent_id(found, parent)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from chat import pricing
+from chat.codes import Code
 from chat.models import Generation, LanguageModel, Price, Provider, State, UsageRecord, priced
 from chat.pricing import Rate
 from chat.timing import Timing, speeds
@@ -117,7 +118,7 @@ def close_abandoned() -> int:
     return (
         UsageRecord.objects.unclosed()
         .filter(generation=None)
-        .update(state=State.INTERRUPTED, error_code="server_restarted", closed_at=timezone.now())
+        .update(state=State.INTERRUPTED, error_code=Code.SERVER_RESTARTED, closed_at=timezone.now())
     )
 
 

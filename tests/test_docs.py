@@ -16,6 +16,7 @@ from django.conf import settings
 from msgspec import structs
 
 from chat import protocol
+from chat.codes import Code, Kind
 from chat.context_usage import Measure
 from chat.generation import store
 from chat.health.model_stats import ModelStats
@@ -23,8 +24,6 @@ from chat.ledger import Usage
 from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.options import OPTIONS
 from chat.pricing import Rate
-from chat.providers import PROVIDER_CODES
-from chat.providers.errors import PERMANENT
 from chat.texts.errors import SENTENCES
 from chat.texts.model_stats import stats_in_words
 from chat.texts.page import page_strings
@@ -45,7 +44,6 @@ PAGES = (
     "docs/operations.md",
 )
 LONGEST = {"README.md": 120, "CONTRIBUTING.md": 120, "docs/architecture.md": 200}
-OUR_OWN_CODES = {"server_shutdown", "server_restarted", "queue_timeout", "internal"}
 CLOSE_NAMES = {code.name.lower(): int(code) for code in protocol.CloseCode}
 
 Row = dict[str, str]
@@ -215,11 +213,10 @@ def test_a_count_has_the_fields_of_the_code():
 
 
 def test_the_codes_are_those_of_the_code():
-    assert [row["code"] for row in table(PARTS["Refusal codes"])] == list(protocol.REFUSALS)
-    assert [row["code"] for row in table(PARTS["Error codes"])] == list(protocol.ERRORS)
+    assert [row["code"] for row in table(PARTS["Refusal codes"])] == list(Code.of(Kind.REFUSAL))
+    assert [row["code"] for row in table(PARTS["Error codes"])] == list(Code.of(Kind.ERROR))
     ends = table(PARTS["Codes of an end"])
-    assert {row["code"] for row in ends} == PROVIDER_CODES | OUR_OWN_CODES
-    assert len(ends) == len(PROVIDER_CODES | OUR_OWN_CODES)
+    assert sorted(row["code"] for row in ends) == sorted(Code.of(Kind.UPSTREAM | Kind.PORTAL))
     closes = table(PARTS["Close codes"])
     assert {row["name"]: int(row["code"]) for row in closes} == CLOSE_NAMES
 
@@ -234,13 +231,15 @@ def test_the_tables_about_model_servers_are_those_of_the_code():
 def test_what_is_never_sent_again_is_said_to_be():
     said = {row["code"] for row in table(PARTS["Codes of an end"]) if row[list(row)[2]] == "no"}
 
-    assert said & PROVIDER_CODES == PERMANENT
+    assert said & {*Code.of(Kind.UPSTREAM)} == {code for code in Code if code.rules.is_permanent}
 
 
 def test_every_code_has_a_sentence():
-    codes = {*protocol.REFUSALS, *protocol.ERRORS, *PROVIDER_CODES, *OUR_OWN_CODES, *CLOSE_NAMES}
+    assert set(SENTENCES) == set(Code)
 
-    assert codes - set(SENTENCES) == set()
+
+def test_what_closes_a_socket_has_a_code():
+    assert set(CLOSE_NAMES) == set(Code.of(Kind.CLOSING))
 
 
 def test_the_limits_are_those_of_the_code():

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import protocol
+from chat.codes import Code, Kind
 from chat.protocol import FRAME_BYTES, MARKS, ProtocolError
 from tests.providers.test_sse_random import seconds
 
@@ -158,7 +159,7 @@ def test_no_input_makes_the_parser_fail_in_another_way(value):
     try:
         protocol.parse(text)
     except ProtocolError as error:
-        assert error.code in protocol.ERRORS
+        assert error.code in Code.of(Kind.ERROR)
 
 
 def test_absent_fields_are_left_out_and_unknown_ones_are_null():

@@ -69,14 +69,14 @@ def _finish_reasons() -> str:
 
 
 def _failures() -> str:
-    from chat.providers.base import PROVIDER_CODES
-    from chat.providers.errors import _STATUS_CODES, PERMANENT, failure
+    from chat.codes import Code, Kind
+    from chat.providers.errors import STATUS_CODES
     from chat.texts.errors import SENTENCES
 
     rows = []
-    for code in sorted(PROVIDER_CODES):
-        statuses = ", ".join(str(status) for status, one in sorted(_STATUS_CODES.items()) if one == code)
-        again = "no" if code in PERMANENT else f"{failure(code).max_tries - 1} times"
+    for code in sorted(Code.of(Kind.UPSTREAM)):
+        statuses = ", ".join(str(status) for status, one in sorted(STATUS_CODES.items()) if one == code)
+        again = "no" if code.rules.is_permanent else f"{code.rules.max_tries - 1} times"
         rows.append(
             (f"`{code}`", str(SENTENCES[code]), statuses, again.replace("1 times", "once").replace("2 times", "twice"))
         )

@@ -204,7 +204,7 @@ RUNNING = [
     Guard(
         "a portal that ends takes no prompt",
         RUNNER,
-        '        if self.draining.is_set():\n            return Refused(key, "server_restarting")\n',
+        '        if self.draining.is_set():\n            return Refused(key, Code.SERVER_RESTARTING)\n',
         "",
         (
             "tests/process/test_shutdown.py"

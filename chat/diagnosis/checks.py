@@ -10,14 +10,15 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
+from chat.codes import Code
 from chat.diagnosis.exchange import Exchange
 from chat.diagnosis.questions import LONG_TOKENS, SHORT_TOKENS, Questions, Skipped
-from chat.diagnosis.report import CHECKS, NOT_THERE, Finding
+from chat.diagnosis.report import CHECKS, Finding
 from chat.diagnosis.server_load import Inside
 from chat.finish_reasons import meaning_of
 from chat.providers.base import Endpoint, ProviderError
 from chat.providers.base_url import BadAddress, clean_base_url
-from chat.providers.errors import TokenFailed, failure
+from chat.providers.errors import TokenFailed
 from chat.providers.ip_rules import is_private
 from chat.providers.listing import ListedModel, list_models
 from chat.providers.resolver import Resolver
@@ -33,18 +34,6 @@ OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "
 
 OBSTACLES = frozenset({"address", "tls", "auth"})
 """Checks without which no other can be made."""
-
-AFTER_THE_KEY = frozenset(
-    {
-        "upstream_not_found",
-        "upstream_rejected",
-        "context_too_long",
-        "upstream_quota",
-        "upstream_rate_limited",
-        "answer_empty",
-    }
-)
-"""What a server says to those whose key it has accepted; an error of its own it says to everybody."""
 
 Verdict = tuple[str, dict[str, Any]]
 """A result, and details: `case` names the situation; `code` and `reason` an error; `because` why it was skipped."""
@@ -111,7 +100,7 @@ class _Visit:
         try:
             parts = urlsplit(clean_base_url(self._endpoint.base_url))
         except BadAddress as error:
-            raise failure("upstream_bad_response", str(error)) from error
+            raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, str(error)) from error
         port = parts.port or (443 if parts.scheme == "https" else 80)
         addresses = await _resolved(parts.hostname or "", port, self._endpoint.limits.connect)
         self._is_private = all(is_private(one) for one in addresses)
@@ -122,8 +111,8 @@ class _Visit:
         except ProviderError as error:
             self._list_error = error
             # The list has more time than a connection: what is over sooner never was one.
-            is_silent = error.code == "upstream_timeout" and monotonic() - began < LIST_SECONDS * 0.9
-            is_lost = is_silent or error.code in ("upstream_dns", "upstream_unreachable")
+            is_silent = error.code == Code.UPSTREAM_TIMEOUT and monotonic() - began < LIST_SECONDS * 0.9
+            is_lost = is_silent or error.code in (Code.UPSTREAM_DNS, Code.UPSTREAM_UNREACHABLE)
             if is_lost and not isinstance(error, TokenFailed):  # without a token nothing was asked here
                 raise
         return "good", {"case": "found", "host": parts.hostname, "port": port, "addresses": addresses[:4]}
@@ -132,7 +121,7 @@ class _Visit:
         is_https = self._endpoint.base_url.strip().lower().startswith("https:")
         if is_https and isinstance(self._list_error, TokenFailed):
             raise Skipped("unclear")
-        if is_https and self._list_error is not None and self._list_error.code == "upstream_tls":
+        if is_https and self._list_error is not None and self._list_error.code == Code.UPSTREAM_TLS:
             raise self._list_error
         if is_https:
             return "good", {"case": "certificate"}
@@ -140,16 +129,16 @@ class _Visit:
 
     async def _auth(self) -> Verdict:
         """By the first question: a list of models is often given to everybody."""
-        if self._list_error is not None and self._list_error.code == "upstream_auth":
+        if self._list_error is not None and self._list_error.code == Code.UPSTREAM_AUTH:
             raise self._list_error
         began = monotonic()
         self._asked.whole = await self._asked.ask(whole_answers=True)
         spent = monotonic() - began
         self._carried = {"auth": -spent, "whole_answer": spent}
         error = self._asked.whole.error
-        if isinstance(error, TokenFailed) or (error is not None and error.code == "upstream_auth"):
+        if isinstance(error, TokenFailed) or (error is not None and error.code == Code.UPSTREAM_AUTH):
             raise error
-        if error is not None and error.code == "upstream_forbidden":
+        if error is not None and error.code == Code.UPSTREAM_FORBIDDEN:
             return "odd", _told(error)
         if error is not None and not self._has_looked_at_the_key(error):
             raise Skipped("unclear")
@@ -158,7 +147,7 @@ class _Visit:
 
     def _has_looked_at_the_key(self, error: ProviderError) -> bool:
         """Nothing is found at a wrong address either, whatever the key."""
-        return error.code in AFTER_THE_KEY and (error.code != "upstream_not_found" or self._list_error is None)
+        return error.code.rules.is_key_accepted and (error.code != Code.UPSTREAM_NOT_FOUND or self._list_error is None)
 
     async def _models(self) -> Verdict:
         if self._list_error is not None:
@@ -166,7 +155,7 @@ class _Visit:
         name, count = self._asked.model.removeprefix("models/"), len(self._listed)
         found = next((one for one in self._listed if one.name == name), None)
         if found is None:
-            if self._asked.whole is not None and self._asked.whole.code == "upstream_not_found":
+            if self._asked.whole is not None and self._asked.whole.code == Code.UPSTREAM_NOT_FOUND:
                 return "bad", {"case": "missing", "count": count}
             return "odd", {"case": "not_listed", "count": count}
         # What a running llama.cpp has room for may be less than what its model was made for.
@@ -198,7 +187,7 @@ class _Visit:
         if not exchange.came:
             if meaning_of(exchange.finish_reason) == "length":  # all of them went into reasoning that isn't shown
                 return "odd", {"case": "silent", "finish_reason": exchange.finish_reason}
-            raise failure("answer_empty")
+            raise ProviderError(Code.ANSWER_EMPTY)
         detail: dict[str, Any] = {
             "case": "came",
             "text": self._asked.shown(exchange.text or exchange.reasoning),
@@ -287,7 +276,7 @@ class _Visit:
             headers |= exchange.rate_limits
         told = {"headers": {name[:60]: self._asked.shown(value) for name, value in sorted(headers.items())[:12]}}
         for exchange in self._asked.all:
-            if exchange.error is not None and exchange.error.code in ("upstream_rate_limited", "upstream_quota"):
+            if exchange.error is not None and exchange.error.code in (Code.UPSTREAM_RATE_LIMITED, Code.UPSTREAM_QUOTA):
                 return "odd", {**told, **_told(exchange.error)}
         return "good", {"case": "told" if headers else "silent", **told}
 
@@ -381,7 +370,7 @@ class _Visit:
         exchange = await self._asked.ask_for(max_tokens=SHORT_TOKENS, field="max_tokens", dialect="completions")
         if exchange.came:
             return "good", {"case": "exists", "exists": True}
-        if exchange.error is None or exchange.error.code in NOT_THERE:
+        if exchange.error is None or exchange.error.code.rules.is_no_endpoint:
             return "good", {"case": "absent", "exists": False}
         return "odd", _told(exchange.error)
 
@@ -390,7 +379,7 @@ def _obstacle(check: str, detail: Mapping[str, Any]) -> str:
     """What is said of the checks after a bad one; '' when they can be made."""
     if check not in OBSTACLES:
         return ""
-    return "key_refused" if detail.get("code") == "upstream_auth" else "no_connection"
+    return "key_refused" if detail.get("code") == Code.UPSTREAM_AUTH else "no_connection"
 
 
 async def _resolved(host: str, port: int, seconds: float) -> list[str]:
@@ -399,7 +388,7 @@ async def _resolved(host: str, port: int, seconds: float) -> list[str]:
         async with asyncio.timeout(seconds):
             return await Resolver().addresses(host, port)
     except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError
-        raise failure("upstream_dns") from error
+        raise ProviderError(Code.UPSTREAM_DNS) from error
 
 
 def _told(error: ProviderError) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from chat.codes import Code
 from chat.providers import build
 from chat.providers.base import (
     CompletionRequest,
@@ -21,7 +22,6 @@ from chat.providers.base import (
     UsageReported,
     Warned,
 )
-from chat.providers.errors import failure
 from chat.timing import Stopwatch
 
 MOST_CHARACTERS = 4000
@@ -70,14 +70,14 @@ class Exchange:
         return self.error is None and bool(self.text or self.reasoning)
 
     @property
-    def code(self) -> str:
-        """The error's, or ''."""
-        return "" if self.error is None else self.error.code
+    def code(self) -> Code | None:
+        """The error's; None without one."""
+        return None if self.error is None else self.error.code
 
     @property
     def reached_the_model(self) -> bool:
         """It may have cost something: an answer began, or we gave up waiting for one."""
-        return self._is_answered or (self._is_sent and (self.is_cut or self.code == "upstream_timeout"))
+        return self._is_answered or (self._is_sent and (self.is_cut or self.code == Code.UPSTREAM_TIMEOUT))
 
     async def run(self, seconds: float, leave: Callable[[], Awaitable[bool]] | None = None) -> Exchange:
         """Ask, and read the answer for at most so many seconds; `leave` is asked at each delta whether to go."""
@@ -88,7 +88,7 @@ class Exchange:
                     if is_long or (leave is not None and await leave()):
                         break
         except TimeoutError:
-            self.error = failure("upstream_timeout", f"{seconds:g} s", permanent=True)
+            self.error = ProviderError(Code.UPSTREAM_TIMEOUT, f"{seconds:g} s", permanent=True)
         except ProviderError as error:
             self.error = error
         return self

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.codes import Code
+
 CHECKS = (
     "address",
     "tls",
@@ -25,13 +27,8 @@ CHECKS = (
 )
 RESULTS = ("good", "odd", "bad", "skipped")
 
-NOT_THERE = frozenset({"upstream_not_found", "upstream_bad_response", "upstream_rejected"})
-"""Codes that an endpoint is answered with that doesn't exist, or isn't meant for this model."""
-
-PASSING = frozenset(
-    {"upstream_rate_limited", "upstream_quota", "upstream_overloaded", "upstream_unreachable", "upstream_dns"}
-)
-"""Codes of a failure that the next question may not meet, however it is asked."""
+NO_ENDPOINT = frozenset(code for code in Code if code.rules.is_no_endpoint)
+PASSING = frozenset(code for code in Code if code.rules.is_passing)
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class _Told:
         """The legacy endpoint, where it is the only one."""
         codes = {self._detail(check, "code") for check in ("whole_answer", "streamed_answer")}
         exists = self._detail("completions", "case") == "exists"
-        return {"dialect": "completions"} if exists and codes <= NOT_THERE else {}
+        return {"dialect": "completions"} if exists and codes <= NO_ENDPOINT else {}
 
     def think_tags(self) -> dict[str, str]:
         """Reasoning that is left in the text. An answer without any proves nothing."""

@@ -181,7 +181,7 @@ def _outcome(exchange: Exchange, usage: Usage, rate: Rate | None) -> ledger.Outc
         characters=len(exchange.text),
         attempts=1,
         finish_reason=exchange.finish_reason or None,
-        error_code=exchange.code,
+        error_code=exchange.code or "",
         upstream_request_id=exchange.request_id,
         response_model=exchange.response_model,
     )

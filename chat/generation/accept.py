@@ -19,6 +19,7 @@ from django.utils import timezone
 from msgspec import structs
 
 from chat import ledger
+from chat.codes import Code
 from chat.generation.log import KeptText
 from chat.limits import ANSWER_BYTES, TEXT_BYTES
 from chat.models import Conversation, Generation, LanguageModel, Message, State
@@ -50,9 +51,9 @@ class Admitted:
 
 
 class Refusal(Exception):
-    """The prompt is not taken. `code` is one of protocol.REFUSALS; `parameters` fill its sentence."""
+    """The prompt is not taken. `code` is one of Kind.REFUSAL; `parameters` fill its sentence."""
 
-    def __init__(self, code: str, retry_after_ms: int | None = None, **parameters: object) -> None:
+    def __init__(self, code: Code, retry_after_ms: int | None = None, **parameters: object) -> None:
         super().__init__(code)
         self.code = code
         self.retry_after_ms = retry_after_ms
@@ -68,7 +69,7 @@ def accept(user_id: int, command: PromptCommand) -> Admitted:
     made = Generation.objects.owned_by(user_id).filter(key=command.key).values_list("pk", "request_hash").first()
     if made is not None:
         if made[1] != request_hash:
-            raise Refusal("idempotency_mismatch")
+            raise Refusal(Code.IDEMPOTENCY_MISMATCH)
         return _admitted(_with_relations().get(pk=made[0]), duplicate=True)
     if isinstance(command, Send):
         _check_text(command.text)
@@ -105,9 +106,9 @@ def hash_of(command: PromptCommand) -> str:
 
 def _check_text(text: str) -> None:
     if not text.strip():
-        raise Refusal("empty")
+        raise Refusal(Code.EMPTY)
     if len(text) > TEXT_BYTES or len(text.encode()) > TEXT_BYTES:
-        raise Refusal("too_long")
+        raise Refusal(Code.TOO_LONG)
 
 
 def _check_limits(user_id: int) -> None:
@@ -115,12 +116,12 @@ def _check_limits(user_id: int) -> None:
     now = timezone.now()
     running, queued = settings.PORTAL_USER_RUNNING, settings.PORTAL_USER_QUEUED
     if running and queued and Generation.objects.owned_by(user_id).unfinished().count() >= running + queued:
-        raise Refusal("limit_user", limit=running + queued)
+        raise Refusal(Code.LIMIT_USER, limit=running + queued)
     per_minute = settings.PORTAL_USER_PROMPTS_PER_MINUTE
     recent = Generation.objects.owned_by(user_id).filter(created_at__gt=now - timedelta(minutes=1))
     if per_minute and recent.count() >= per_minute:
         wait_ms = _until_one_leaves(user_id, now, per_minute)
-        raise Refusal("rate_limited", wait_ms, retry_after=wait_ms / 1000)
+        raise Refusal(Code.RATE_LIMITED, wait_ms, retry_after=wait_ms / 1000)
 
 
 def _until_one_leaves(user_id: int, now: datetime, per_minute: int) -> int:
@@ -133,13 +134,13 @@ def _until_one_leaves(user_id: int, now: datetime, per_minute: int) -> int:
 def _stored_prompt(user_id: int, command: Send) -> Message:
     if command.conversation is None:
         if command.parent is not None:
-            raise Refusal("not_found")
+            raise Refusal(Code.NOT_FOUND)
         conversation = Conversation.objects.create(owner_id=user_id, title=title_from(command.text))
         parent = None
     else:
         found = Conversation.objects.owned_by(user_id).filter(pk=command.conversation).first()
         if found is None:
-            raise Refusal("not_found")
+            raise Refusal(Code.NOT_FOUND)
         conversation = found
         parent = parent_id(conversation, command.parent)
         if not conversation.title:  # made for its options, before anything was said
@@ -155,7 +156,7 @@ def parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID
     if chosen is None:
         return conversation.newest_leaf_id()
     if not conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).exists():
-        raise Refusal("not_found")
+        raise Refusal(Code.NOT_FOUND)
     return chosen
 
 
@@ -164,7 +165,7 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
     if message is not None and message.role == Message.Role.ASSISTANT:
         message = message.parent
     if message is None or message.role != Message.Role.USER:
-        raise Refusal("not_found")
+        raise Refusal(Code.NOT_FOUND)
     return message
 
 
@@ -173,12 +174,12 @@ def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
     mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
     cut = mine.filter(message=command.message).select_related("message__parent").first()
     if cut is None or cut.message.parent is None:
-        raise Refusal("not_found")
+        raise Refusal(Code.NOT_FOUND)
     if not cut.is_final:
-        raise Refusal("busy_try_again", 1000)
+        raise Refusal(Code.BUSY_TRY_AGAIN, 1000)
     answer = cut.message
     if len(answer.content.encode()) + len(answer.reasoning.encode()) >= ANSWER_BYTES:
-        raise Refusal("too_long", limit=f"{ANSWER_BYTES // 1024} KiB")
+        raise Refusal(Code.TOO_LONG, limit=f"{ANSWER_BYTES // 1024} KiB")
     model = None if cut.model_id is None else str(cut.model_id)
     kept = (answer.content, answer.reasoning) if answer.content else ("", "")
     return _AnswerRequest(cast(Message, answer.parent), model, cut.options, *kept)
@@ -188,10 +189,10 @@ def choose_model(user_id: int, chosen: str | None, conversation: Conversation | 
     """The chosen model, else the conversation's, else the portal's default. Raises Refusal."""
     usable = {str(model.pk): model for model in LanguageModel.objects.usable_by(user_id)}
     if not usable:
-        raise Refusal("no_model")
+        raise Refusal(Code.NO_MODEL)
     if chosen is not None:
         if chosen not in usable:
-            raise Refusal("unknown_model")
+            raise Refusal(Code.UNKNOWN_MODEL)
         return usable[chosen]
     if conversation is not None and str(conversation.model_id) in usable:
         return usable[str(conversation.model_id)]

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from chat import ledger
+from chat.codes import Code
 from chat.generation import inputs, store
 from chat.models import Generation, Segment, State, UsageRecord
 from chat.timing import Timing
@@ -102,7 +103,7 @@ def _end_of(generation: Generation) -> store.End:
         rate=record.rate,
         deltas=seq,
         finish_reason=generation.finish_reason,
-        code=None if stopped else "server_restarted",
+        code=None if stopped else Code.SERVER_RESTARTED,
         usage=_usage_of(generation, text, reasoning) if seq else ledger.Usage(),
         timing=_timing_of(record, segments),
         attempts=max(record.attempts, 1),

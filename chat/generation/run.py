@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError
 from msgspec import structs
 
 from chat import ledger
+from chat.codes import Code
 from chat.finish_reasons import meaning_of
 from chat.generation import inputs, store
 from chat.generation.accept import Admitted
@@ -104,7 +105,7 @@ class Run:
                 raise asyncio.CancelledError
             await self._answer()
         except asyncio.CancelledError:
-            state, code = (State.STOPPED, None) if self.stop_requested else (State.INTERRUPTED, "server_shutdown")
+            state, code = (State.STOPPED, None) if self.stop_requested else (State.INTERRUPTED, Code.SERVER_SHUTDOWN)
         except Gone:
             state = State.STOPPED
         except ProviderError as error:
@@ -113,7 +114,7 @@ class Run:
             # Without upstream's own words: some repeat the prompt in them.
             logger.info("generation %s failed: %s", self.log.generation, error.code)
         except Exception:
-            state, code = State.FAILED, "internal"
+            state, code = State.FAILED, Code.INTERNAL
             logger.exception("generation %s failed", self.log.generation)
         self.over = True
         usage = await self._usage(state)
@@ -165,10 +166,10 @@ class Run:
         try:
             self._inputs = await self._house.read(inputs.read, self.log.generation)
         except inputs.Unusable:
-            raise ProviderError("upstream_not_found", permanent=True) from None
+            raise ProviderError(Code.UPSTREAM_NOT_FOUND) from None
         except CredentialsUnreadable as error:
             logger.error("no key of PORTAL_KEYRING opens the credentials of provider %s", error)
-            raise ProviderError("upstream_auth", permanent=True) from error
+            raise ProviderError(Code.UPSTREAM_AUTH) from error
         self._tell("connecting")
         total = self._inputs.endpoint.limits.total
         try:
@@ -177,7 +178,7 @@ class Run:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise ProviderError("answer_too_long", permanent=True, reason=f"{total:g} s") from None
+            raise ProviderError(Code.ANSWER_TOO_LONG, f"{total:g} s") from None
 
     async def _attempts(self, told: inputs.Inputs) -> None:
         """Send, and send again while nothing was delivered and it may help."""
@@ -215,7 +216,7 @@ class Run:
             async for event in events:
                 self._take(event)
         if not self.log.seq and meaning_of(self.finish_reason) not in ENDS_WITHOUT_TEXT:
-            raise ProviderError("answer_empty", permanent=False, max_tries=2)
+            raise ProviderError(Code.ANSWER_EMPTY)
 
     # The adapter's probe ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -275,7 +276,7 @@ class Run:
                 ttft_ms = self.watch.timing().ttft_ms
                 self._tell("writing", **({} if ttft_ms is None else {"ttft_ms": ttft_ms}))
         if is_full:
-            raise ProviderError("answer_too_long", permanent=True, reason=f"{ANSWER_BYTES // 1024} KiB")
+            raise ProviderError(Code.ANSWER_TOO_LONG, f"{ANSWER_BYTES // 1024} KiB")
 
     @property
     def _turns_left_out(self) -> int:
@@ -345,7 +346,7 @@ def _parameters(error: ProviderError) -> dict[str, Any]:
     """What the sentence for a code may name."""
     parameters: dict[str, Any] = {}
     if error.reason:
-        parameters["limit" if error.code == "answer_too_long" else "reason"] = error.reason
+        parameters["limit" if error.code == Code.ANSWER_TOO_LONG else "reason"] = error.reason
     if error.retry_after is not None and error.retry_after < float("inf"):
         parameters["retry_after"] = round(error.retry_after, 1)
     return parameters

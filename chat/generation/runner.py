@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from msgspec import structs
 
 from chat import integrity, providers
+from chat.codes import Code
 from chat.conversations import Conversations, NotFound
 from chat.database import Readers, Writer
 from chat.generation import store
@@ -200,13 +201,13 @@ class Runner:
         """
         key = str(command.key)
         if self.draining.is_set():
-            return Refused(key, "server_restarting")
+            return Refused(key, Code.SERVER_RESTARTING)
         task = self._own(self._accept(user_id, command, by), "accept")
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 admitted = await asyncio.shield(task)
         except TimeoutError:
-            return Refused(key, "busy_try_again", retry_after_ms=1000)
+            return Refused(key, Code.BUSY_TRY_AGAIN, retry_after_ms=1000)
         if isinstance(admitted, Refused):
             return admitted
         log = self._logs.get(admitted.generation)
@@ -231,7 +232,8 @@ class Runner:
         except DatabaseError as error:
             logger.warning("a prompt was not stored: %s", error)
             full = "full" in str(error)
-            return Refused(key, "storage_full" if full else "busy_try_again", retry_after_ms=5000 if full else 1000)
+            code = Code.STORAGE_FULL if full else Code.BUSY_TRY_AGAIN
+            return Refused(key, code, retry_after_ms=5000 if full else 1000)
         reach("after_accept_commit")
         if not admitted.duplicate:
             self._enqueue(user_id, admitted)
@@ -278,7 +280,7 @@ class Runner:
             await store_end(self._writer.write, end)
         except Exception:
             logger.exception("the end of generation %s cannot be stored as it is", log.generation)
-            end = replace(store.bare(end), state=State.FAILED, code="internal")
+            end = replace(store.bare(end), state=State.FAILED, code=Code.INTERNAL)
             try:
                 await store_end(self._writer.write, end)
             except Exception:
@@ -293,7 +295,7 @@ class Runner:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for entry in self._queue.overdue(self.clock()):
-                self._end_queued(entry, State.FAILED, "queue_timeout")
+                self._end_queued(entry, State.FAILED, Code.QUEUE_TIMEOUT)
             try:
                 await self.conversations.purge()
                 for generation in await self._readers.read(store.missing, list(self._runs)):
@@ -314,7 +316,7 @@ class Runner:
                 logger.exception("the self-check failed")
             await asyncio.sleep(CHECK_SECONDS)
 
-    def _end_queued(self, entry: Entry, state: State, code: str | None = None) -> None:
+    def _end_queued(self, entry: Entry, state: State, code: Code | None = None) -> None:
         self._queue.remove(entry.admitted.generation)
         log = self._logs[entry.admitted.generation]
         end = store.End(

@@ -17,8 +17,9 @@ from typing import Any
 
 from django.utils import timezone
 
+from chat.codes import Code, Kind
 from chat.models import CredentialsUnreadable, Provider, State
-from chat.providers import PROVIDER_CODES, Endpoint, failure_of
+from chat.providers import Endpoint, failure_of
 from chat.timing import Clock
 
 logger = logging.getLogger(__name__)
@@ -29,20 +30,7 @@ PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 300.0
 PROBE_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
-SILENT = frozenset(
-    {
-        "upstream_unreachable",
-        "upstream_dns",
-        "upstream_tls",
-        "upstream_timeout",
-        "upstream_stalled",
-        "upstream_cut",
-        "upstream_overloaded",
-        "upstream_error",
-        "upstream_auth",
-    }
-)
-"""Codes of a provider that answers nobody. The others tell of one model, one prompt, or too many of them."""
+OUTAGE_CODES = frozenset(code for code in Code if code.rules.is_outage)
 
 
 @dataclass(frozen=True)
@@ -50,7 +38,7 @@ class ProviderOutage:
     """A provider does not answer: since when, and the code of its last failure."""
 
     since: datetime
-    code: str
+    code: Code
 
 
 @dataclass
@@ -93,23 +81,23 @@ class Health:
         if state == State.COMPLETED or (state == State.STOPPED and deltas):
             self._courses.pop(provider, None)
             self._unmark(provider)
-        elif code in SILENT:
-            self._failed(provider, str(code))
-        elif code in PROVIDER_CODES and provider in self._courses:
+        elif code in OUTAGE_CODES:
+            self._failed(provider, Code(code))
+        elif code in Code.of(Kind.UPSTREAM) and provider in self._courses:
             self._courses[provider].failures.clear()  # it said no, which is an answer, too
 
     def due(self) -> list[int]:
         """The marked providers whose pause is over."""
         return [provider for provider in self._marks if self._courses[provider].next_probe <= self._clock()]
 
-    def probed(self, provider: int, code: str, began: float = math.inf) -> None:
-        """It was tried again, at `began`: `code` is why it failed, '' when it is there."""
+    def probed(self, provider: int, code: str | None, began: float = math.inf) -> None:
+        """It was tried again, at `began`: `code` is why it failed, None when it is there."""
         mark = self._marks.get(provider)
         if mark is None:  # a real answer came meanwhile
             return
         course = self._courses[provider]
-        if code in SILENT:
-            self._marks[provider] = ProviderOutage(mark.since, code)
+        if code in OUTAGE_CODES:
+            self._marks[provider] = ProviderOutage(mark.since, Code(code))
             course.pause = min(2 * course.pause, LONGEST_PAUSE_SECONDS)
             if course.next_probe <= began:  # else it was changed since, and this tells of how it was
                 course.next_probe = self._clock() + course.pause
@@ -131,7 +119,8 @@ class Health:
             await asyncio.gather(*(self._probe(provider, read) for provider in self.due()))
 
     async def _probe(self, provider: int, read: Callable[..., Awaitable[Any]]) -> None:
-        code, began = "upstream_error", self._clock()
+        code: Code | None = Code.UPSTREAM_ERROR
+        began = self._clock()
         try:
             endpoint = await read(_endpoint, provider)
             if endpoint is None:
@@ -139,12 +128,12 @@ class Health:
                 return
             code = await failure_of(endpoint, PROBE_SECONDS)
         except CredentialsUnreadable:
-            code = "upstream_auth"
+            code = Code.UPSTREAM_AUTH
         except Exception:
             logger.exception("provider %d could not be tried again", provider)
         self.probed(provider, code, began)
 
-    def _failed(self, provider: int, code: str) -> None:
+    def _failed(self, provider: int, code: Code) -> None:
         course = self._courses.setdefault(provider, _FailureHistory(PAUSE_SECONDS))
         now = self._clock()
         course.failures.append(now)

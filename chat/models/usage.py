@@ -10,15 +10,13 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chat.codes import Code
 from chat.models.generation import Generation, State
 from chat.models.price import DECIMALS, DIGITS
 from chat.pricing import Rate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-
-NO_FAULT_OF_THE_MODEL = ("context_too_long", "queue_timeout", "internal")
-"""Codes of failures that tell nothing of how a model does."""
 
 
 class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
@@ -39,7 +37,8 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
         """
         asked = self.filter(created_at__gte=moment, source__in=(UsageRecord.Source.CHAT, UsageRecord.Source.API))
         answered = models.Q(state=State.COMPLETED) | models.Q(state=State.STOPPED, ttft_ms__isnull=False)
-        failed = models.Q(state=State.FAILED) & ~models.Q(error_code__in=NO_FAULT_OF_THE_MODEL)
+        others = [code for code in Code if not code.rules.blames_model]
+        failed = models.Q(state=State.FAILED) & ~models.Q(error_code__in=others)
         known = asked.filter(closed_at__isnull=False, model__isnull=False)
         return known.filter(answered | failed).order_by("-created_at")
 

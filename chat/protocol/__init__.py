@@ -23,12 +23,10 @@ from chat.protocol.commands import (
 )
 from chat.protocol.frames import (
     DELTA_BYTES,
-    ERRORS,
     FRAME_BYTES,
     FRAMES,
     PHASES,
     PROTOCOL,
-    REFUSALS,
     Accepted,
     Bye,
     CloseCode,
@@ -58,7 +56,6 @@ __all__ = [
     "ConversationChanged",
     "DELTA_BYTES",
     "Delta",
-    "ERRORS",
     "Error",
     "FRAMES",
     "FRAME_BYTES",
@@ -74,7 +71,6 @@ __all__ = [
     "PROTOCOL",
     "PromptCommand",
     "ProtocolError",
-    "REFUSALS",
     "Refused",
     "Regenerate",
     "Restart",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from chat.codes import Code
 from chat.options import OPTIONS, is_encodable
 from chat.protocol.frames import ProtocolError
 
@@ -100,17 +101,17 @@ def parse(text: str) -> Command:
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise ProtocolError("invalid_json") from None
+        raise ProtocolError(Code.INVALID_JSON) from None
     if not isinstance(data, dict) or _is_deeper(data, DEPTH):
-        raise ProtocolError("invalid_command")
+        raise ProtocolError(Code.INVALID_COMMAND)
     ref = _ref(data)
     command_class = COMMANDS.get(data["type"]) if isinstance(data.get("type"), str) else None
     if command_class is None or not _is_canonical(data):
-        raise ProtocolError("invalid_command", ref)
+        raise ProtocolError(Code.INVALID_COMMAND, ref)
     try:
         command: Command = convert(data, command_class)
     except ValidationError:
-        raise ProtocolError("invalid_command", ref) from None
+        raise ProtocolError(Code.INVALID_COMMAND, ref) from None
     return command
 
 
@@ -123,7 +124,7 @@ def _refuse_overgrown(text: str) -> None:
     marks = {mark: outside.count(mark) for mark in "[]{},:"}
     if sum(marks.values()) > MARKS:
         is_closed = marks["["] == marks["]"] and marks["{"] == marks["}"]
-        raise ProtocolError("invalid_command" if is_closed else "invalid_json")
+        raise ProtocolError(Code.INVALID_COMMAND if is_closed else Code.INVALID_JSON)
 
 
 def _refuse_constant(name: str) -> None:

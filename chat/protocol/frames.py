@@ -8,26 +8,13 @@ from typing import Any, get_args
 
 from msgspec import UNSET, Struct, UnsetType, field, json, structs
 
+from chat.codes import Code
+
 PROTOCOL = 1
 FRAME_BYTES = 1024 * 1024
 DELTA_BYTES = 64 * 1024
 
 PHASES = ("queued", "connecting", "waiting", "writing", "retrying")
-REFUSALS = (
-    "empty",
-    "too_long",
-    "not_found",
-    "unknown_model",
-    "no_model",
-    "limit_user",
-    "rate_limited",
-    "budget",
-    "idempotency_mismatch",
-    "busy_try_again",
-    "storage_full",
-    "server_restarting",
-)
-ERRORS = ("invalid_json", "invalid_command", "too_large", "not_found", "internal")
 
 
 class CloseCode(IntEnum):
@@ -42,9 +29,9 @@ class CloseCode(IntEnum):
 
 
 class ProtocolError(Exception):
-    """A command that cannot be read. `code` is one of ERRORS; `ref` is what it was about, if that could be told."""
+    """A command that cannot be read. `code` is one of Kind.ERROR; `ref` is what it was about, if that could be told."""
 
-    def __init__(self, code: str, ref: str | None = None) -> None:
+    def __init__(self, code: Code, ref: str | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.ref = ref
@@ -85,7 +72,7 @@ class Refused(_Frame, frozen=True, tag="refused"):
     """The prompt is not taken. `parameters` fill the sentence and are not sent."""
 
     key: str
-    code: str
+    code: Code
     message: str = ""
     retry_after_ms: int | UnsetType = UNSET
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -129,7 +116,7 @@ class Status(_Frame, frozen=True, tag="status"):
     turns_left_out: int | UnsetType = UNSET
     elapsed_ms: int | UnsetType = UNSET
     ttft_ms: int | UnsetType = UNSET
-    code: str | UnsetType = UNSET
+    code: Code | UnsetType = UNSET
     message: str | UnsetType = UNSET
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -186,14 +173,14 @@ class Restart(_Frame, frozen=True, tag="restart"):
 class Bye(_Frame, frozen=True, tag="bye"):
     """Why the socket is closed right after."""
 
-    code: str
+    code: Code
     message: str = ""
 
 
 class Error(_Frame, frozen=True, tag="error"):
     """A command had no effect."""
 
-    code: str
+    code: Code
     message: str = ""
     ref: str | None = None
 

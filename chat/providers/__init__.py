@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chat.providers.base import (
-    PROVIDER_CODES,
     Adapter,
     CompletionRequest,
     Endpoint,
@@ -33,7 +32,6 @@ from chat.providers.transport import load_backend
 
 __all__ = [
     "KINDS",
-    "PROVIDER_CODES",
     "Adapter",
     "BadAddress",
     "CompletionRequest",

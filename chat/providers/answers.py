@@ -9,9 +9,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from chat.codes import Code
 from chat.providers.base import Event, ProviderError
 from chat.providers.chunks import ChunkMeaning
-from chat.providers.errors import failure, stream_failure, text_complaint
+from chat.providers.errors import stream_failure, text_complaint
 from chat.providers.sse import Decoder, ServerSentEvent
 from chat.providers.think_tags import ThinkTags
 
@@ -41,7 +42,7 @@ class AnswerReader:
         self._is_document = False
         self._value: object = None
         if content_type in ("text/html", "application/xhtml+xml"):
-            raise failure("upstream_bad_response", "HTML")
+            raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "HTML")
 
     def feed(self, received: bytes) -> Iterator[Event]:
         """The events that `received` completes."""
@@ -81,7 +82,7 @@ class AnswerReader:
             yield from self._whole()
         yield from self.rest()
         if not self.done and not self.meaning.finish_reason:
-            raise failure("upstream_incomplete")
+            raise ProviderError(Code.UPSTREAM_INCOMPLETE)
 
     def rest(self) -> list[Event]:
         """What was held back for what might follow, when nothing does."""
@@ -134,7 +135,7 @@ class AnswerReader:
     def _collect(self, received: bytes) -> None:
         self._document += received
         if len(self._document) > DOCUMENT_BYTES:
-            raise failure("upstream_bad_response", f"more than {DOCUMENT_BYTES} bytes of JSON")
+            raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, f"more than {DOCUMENT_BYTES} bytes of JSON")
 
     def _read_document(self) -> object:
         return _decoded(self._document.decode("utf-8", "replace"))
@@ -147,11 +148,11 @@ class AnswerReader:
         if self.meaning.failure is not None:
             raise self.meaning.failure
         if not isinstance(value, dict) or not isinstance(value.get("choices"), list):
-            raise failure("upstream_bad_response", "JSON that is no answer of a model")
+            raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "JSON that is no answer of a model")
         self.done = True
 
     def _no_answer(self) -> ProviderError:
-        return failure("upstream_bad_response", f"no answer of a model: {self._content_type}"[:100])
+        return ProviderError(Code.UPSTREAM_BAD_RESPONSE, f"no answer of a model: {self._content_type}"[:100])
 
 
 def _decoded(data: str) -> object:
@@ -159,5 +160,5 @@ def _decoded(data: str) -> object:
     try:
         value: object = json.loads(data, strict=False)  # some servers leave control characters as they are
     except (ValueError, RecursionError) as error:
-        raise ProviderError("upstream_malformed", permanent=False, reason="unreadable JSON") from error
+        raise ProviderError(Code.UPSTREAM_MALFORMED, "unreadable JSON") from error
     return value

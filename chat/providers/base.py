@@ -2,8 +2,8 @@
 
 Knows no dialect and no HTTP library.
 
-    ProviderError(code, permanent, retry_after, reason)   the only exception that leaves chat.providers
-      code   one of PROVIDER_CODES: stable, tested, stored; the sentence a person reads is made in chat/texts/errors.py
+    ProviderError(code, reason, permanent, retry_after)   the only exception that leaves chat.providers
+      code   of Kind.UPSTREAM: stable, tested, stored; the sentence a person reads is made in chat/texts/errors.py
     asyncio.CancelledError                                leaves it only when somebody outside cancelled the task
 """
 
@@ -13,64 +13,39 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-PROVIDER_CODES = frozenset(
-    {
-        "upstream_unreachable",
-        "upstream_dns",
-        "upstream_tls",
-        "upstream_timeout",
-        "upstream_stalled",
-        "upstream_cut",
-        "upstream_incomplete",
-        "upstream_malformed",
-        "upstream_bad_response",
-        "upstream_redirect",
-        "upstream_encoding",
-        "upstream_auth",
-        "upstream_forbidden",
-        "upstream_not_found",
-        "upstream_rejected",
-        "context_too_long",
-        "upstream_rate_limited",
-        "upstream_quota",
-        "upstream_overloaded",
-        "upstream_error",
-        "answer_empty",
-        "answer_too_long",
-    }
-)
+from chat.codes import Code, Kind
 
 
 class ProviderError(Exception):
     """An upstream failed, in our words.
 
-    code         one of PROVIDER_CODES
-    permanent    True when sending the same request again cannot help
+    code         one of Kind.UPSTREAM
+    permanent    True when sending the same request again cannot help; by default the code decides
     retry_after  seconds that upstream asked us to wait; None when it said nothing usable; `inf` when it asked for ever
-    reason       upstream's own text, redacted and at most 200 characters; may be empty
-    max_tries    how often the request may be sent in all when nothing was delivered yet (mostly 3, DNS
-                 and an empty answer 2, permanent errors 1)
+    reason       upstream's own text, redacted already; kept are at most 200 characters; may be empty
+    max_tries    how often the request may be sent in all when nothing was delivered yet
     request_id   upstream's own id of the request, for support; may be empty
+
+    Raises ValueError for a code that is none of an upstream's.
     """
 
     def __init__(
         self,
         code: str,
-        *,
-        permanent: bool,
-        retry_after: float | None = None,
         reason: str = "",
-        max_tries: int = 3,
+        *,
+        permanent: bool | None = None,
+        retry_after: float | None = None,
         request_id: str = "",
     ) -> None:
-        if code not in PROVIDER_CODES:
-            raise ValueError(f"unknown provider code {code!r}")
         super().__init__(f"{code}: {reason}" if reason else code)
-        self.code = code
-        self.permanent = permanent
+        self.code = Code(code)
+        if not self.code.rules.kind & Kind.UPSTREAM:
+            raise ValueError(f"{code!r} is no code of an upstream")
+        self.permanent = self.code.rules.is_permanent if permanent is None else permanent
         self.retry_after = retry_after
-        self.reason = reason
-        self.max_tries = 1 if permanent else max_tries
+        self.reason = reason[:200]
+        self.max_tries = 1 if self.permanent else self.code.rules.max_tries
         self.request_id = request_id
 
 

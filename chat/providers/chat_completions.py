@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from chat.codes import Code
 from chat.providers.answers import AnswerReader
 from chat.providers.base import (
     CompletionRequest,
@@ -20,7 +21,7 @@ from chat.providers.base import (
     Warned,
 )
 from chat.providers.chunks import ChunkMeaning
-from chat.providers.errors import FieldRefused, failure
+from chat.providers.errors import FieldRefused
 from chat.providers.http import ClientFactory, Sender, StreamedResponse
 from chat.providers.think_tags import ThinkTags
 
@@ -59,7 +60,7 @@ class ChatCompletions:
                         raise patience.failure() from error
                     break
                 except ProviderError as error:
-                    if error.code != "upstream_cut" or not (_is_complete(reader.meaning) or reader.is_whole):
+                    if error.code != Code.UPSTREAM_CUT or not (_is_complete(reader.meaning) or reader.is_whole):
                         raise
                     reader.meaning.warn("cut_after_finish")
                     break
@@ -175,8 +176,8 @@ class _ReadLimits:
     def failure(self) -> ProviderError:
         """What it means that the limit passed. Neither is sent again: the request may be billed already."""
         if self._meaning.deltas:
-            return failure("upstream_stalled")
-        return failure("upstream_timeout", permanent=True)
+            return ProviderError(Code.UPSTREAM_STALLED)
+        return ProviderError(Code.UPSTREAM_TIMEOUT, permanent=True)
 
 
 def _is_complete(meaning: ChunkMeaning) -> bool:

@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chat.codes import Code
 from chat.finish_reasons import meaning_of
 from chat.providers.base import Event, FinishReported, ModelNamed, ProviderError, TextDelta, UsageReported, Warned
-from chat.providers.errors import failure, stream_complaint, stream_failure
+from chat.providers.errors import stream_complaint, stream_failure
 from chat.providers.redaction import word_of
 from chat.providers.think_tags import ThinkTags
 
@@ -161,7 +162,7 @@ class ChunkMeaning:
             return
         self.progress += 1
         if meaning_of(reason) == "error":
-            self.failure = failure("upstream_error", f"finish_reason: {reason}")
+            self.failure = ProviderError(Code.UPSTREAM_ERROR, f"finish_reason: {reason}")
             return
         reason = word_of(reason, REASON_LENGTH)
         if reason != self.finish_reason:

@@ -14,65 +14,46 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from chat.codes import Code
 from chat.providers.base import ProviderError
 from chat.providers.redaction import redact
 
-PERMANENT = frozenset(
-    {
-        "upstream_tls",
-        "upstream_stalled",
-        "upstream_bad_response",
-        "upstream_redirect",
-        "upstream_encoding",
-        "upstream_auth",
-        "upstream_forbidden",
-        "upstream_not_found",
-        "upstream_rejected",
-        "context_too_long",
-        "upstream_quota",
-        "answer_too_long",
-    }
-)
-"""Sending the same request again cannot help."""
-
-_MAX_TRIES = {"upstream_dns": 2, "answer_empty": 2}
-
-_STATUS_CODES = {
-    401: "upstream_auth",
-    402: "upstream_quota",
-    403: "upstream_forbidden",
-    404: "upstream_not_found",
-    405: "upstream_bad_response",
-    407: "upstream_bad_response",
-    408: "upstream_error",
-    409: "upstream_error",
-    410: "upstream_not_found",
-    413: "context_too_long",
-    424: "upstream_error",
-    425: "upstream_error",
-    429: "upstream_rate_limited",
-    498: "upstream_overloaded",
-    501: "upstream_rejected",
-    503: "upstream_overloaded",
-    524: "upstream_timeout",
-    529: "upstream_overloaded",
+STATUS_CODES = {
+    401: Code.UPSTREAM_AUTH,
+    402: Code.UPSTREAM_QUOTA,
+    403: Code.UPSTREAM_FORBIDDEN,
+    404: Code.UPSTREAM_NOT_FOUND,
+    405: Code.UPSTREAM_BAD_RESPONSE,
+    407: Code.UPSTREAM_BAD_RESPONSE,
+    408: Code.UPSTREAM_ERROR,
+    409: Code.UPSTREAM_ERROR,
+    410: Code.UPSTREAM_NOT_FOUND,
+    413: Code.CONTEXT_TOO_LONG,
+    424: Code.UPSTREAM_ERROR,
+    425: Code.UPSTREAM_ERROR,
+    429: Code.UPSTREAM_RATE_LIMITED,
+    498: Code.UPSTREAM_OVERLOADED,
+    501: Code.UPSTREAM_REJECTED,
+    503: Code.UPSTREAM_OVERLOADED,
+    524: Code.UPSTREAM_TIMEOUT,
+    529: Code.UPSTREAM_OVERLOADED,
 }
 
 _HOPELESS_STATUSES = frozenset({424, 499})
 
 # Parts of upstream's type, code and status words, without case and punctuation; the first that fits counts.
-_ALWAYS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("context_too_long", ("contextlength", "contextwindow", "exceedcontext", "contextsize", "requesttoolarge")),
-    ("upstream_quota", ("insufficientquota", "billing", "insufficientbalance", "insufficientcredit", "paymentreq")),
+_ALWAYS: tuple[tuple[Code, tuple[str, ...]], ...] = (
+    (Code.CONTEXT_TOO_LONG, ("contextlength", "contextwindow", "exceedcontext", "contextsize", "requesttoolarge")),
+    (Code.UPSTREAM_QUOTA, ("insufficientquota", "billing", "insufficientbalance", "insufficientcredit", "paymentreq")),
 )
-_WITHOUT_STATUS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("upstream_auth", ("authentication", "invalidapikey", "apikeyinvalid", "unauthorized", "unauthenticated")),
-    ("upstream_forbidden", ("permission", "forbidden", "accessdenied")),
-    ("upstream_not_found", ("notfound",)),
-    ("upstream_rate_limited", ("ratelimit", "toomanyrequests", "resourceexhausted", "throttl")),
-    ("upstream_overloaded", ("overloaded", "unavailable", "insufficientsystemresource")),
-    ("upstream_timeout", ("timeout", "deadlineexceeded")),
-    ("upstream_rejected", ("invalidrequest", "badrequest", "unsupported", "validation", "content")),
+_WITHOUT_STATUS: tuple[tuple[Code, tuple[str, ...]], ...] = (
+    (Code.UPSTREAM_AUTH, ("authentication", "invalidapikey", "apikeyinvalid", "unauthorized", "unauthenticated")),
+    (Code.UPSTREAM_FORBIDDEN, ("permission", "forbidden", "accessdenied")),
+    (Code.UPSTREAM_NOT_FOUND, ("notfound",)),
+    (Code.UPSTREAM_RATE_LIMITED, ("ratelimit", "toomanyrequests", "resourceexhausted", "throttl")),
+    (Code.UPSTREAM_OVERLOADED, ("overloaded", "unavailable", "insufficientsystemresource")),
+    (Code.UPSTREAM_TIMEOUT, ("timeout", "deadlineexceeded")),
+    (Code.UPSTREAM_REJECTED, ("invalidrequest", "badrequest", "unsupported", "validation", "content")),
 )
 _CONTEXT_TEXT = re.compile(
     r"maximum context|context (length|window|size)|(prompt|input) is too long|too many (input |prompt )?tokens"
@@ -113,7 +94,7 @@ class FieldRefused(ProviderError):
     """
 
     def __init__(self, names: Sequence[str], *, reason: str, request_id: str) -> None:
-        super().__init__("upstream_rejected", permanent=True, reason=reason, request_id=request_id)
+        super().__init__(Code.UPSTREAM_REJECTED, reason, request_id=request_id)
         self.names = names
 
 
@@ -126,28 +107,8 @@ class TokenFailed(ProviderError):
             permanent=error.permanent,
             retry_after=error.retry_after,
             reason=f"the token address: {error.reason}"[:200] if error.reason else "the token address",
-            max_tries=error.max_tries,
             request_id=error.request_id,
         )
-
-
-def failure(
-    code: str,
-    reason: str = "",
-    *,
-    permanent: bool | None = None,
-    retry_after: float | None = None,
-    request_id: str = "",
-) -> ProviderError:
-    """The error of a code, with the code's usual rules for sending again; `reason` must be redacted already."""
-    return ProviderError(
-        code,
-        permanent=code in PERMANENT if permanent is None else permanent,
-        retry_after=retry_after,
-        reason=reason[:200],
-        max_tries=_MAX_TRIES.get(code, 3),
-        request_id=request_id,
-    )
 
 
 def status_failure(
@@ -160,10 +121,10 @@ def status_failure(
     reason = redact(text, secrets)
     code = _code(complaint, status)
     if status == 404 and said is None:
-        code = "upstream_bad_response"  # no model API: those answer with JSON
-    if code == "upstream_rejected" and status in (400, 422) and (names := _refused_fields(complaint)):
+        code = Code.UPSTREAM_BAD_RESPONSE  # no model API: those answer with JSON
+    if code == Code.UPSTREAM_REJECTED and status in (400, 422) and (names := _refused_fields(complaint)):
         return FieldRefused(names, reason=reason, request_id=request_id)
-    return failure(
+    return ProviderError(
         code,
         reason,
         permanent=_permanent(code, status, headers),
@@ -176,8 +137,8 @@ def stream_failure(complaint: Complaint, secrets: Sequence[str] = (), request_id
     """The error that upstream reports inside an answer whose status was 200."""
     reason = redact(complaint.message, secrets)
     if "unexpected endpoint or method" in complaint.message.lower():  # LM Studio, when the address lacks its /v1
-        return failure("upstream_bad_response", reason, request_id=request_id)
-    return failure(_code(complaint, None), reason, retry_after=complaint.retry_after, request_id=request_id)
+        return ProviderError(Code.UPSTREAM_BAD_RESPONSE, reason, request_id=request_id)
+    return ProviderError(_code(complaint, None), reason, retry_after=complaint.retry_after, request_id=request_id)
 
 
 def stream_complaint(value: object) -> Complaint | None:
@@ -232,11 +193,11 @@ def _timestamp(text: str) -> float | None:
         return None
 
 
-def _permanent(code: str, status: int, headers: Mapping[str, str]) -> bool:
+def _permanent(code: Code, status: int, headers: Mapping[str, str]) -> bool:
     said = headers.get("x-should-retry", "").strip().lower()
     if said in ("true", "false"):
         return said == "false"
-    return code in PERMANENT or status in _HOPELESS_STATUSES
+    return code.rules.is_permanent or status in _HOPELESS_STATUSES
 
 
 def _parsed(body: bytes) -> object | None:
@@ -329,19 +290,19 @@ def _refused_fields(complaint: Complaint) -> list[str]:
     return list(dict.fromkeys(_NAME.findall(f"{complaint.param} {complaint.message}")))
 
 
-def _code(complaint: Complaint, status: int | None) -> str:
+def _code(complaint: Complaint, status: int | None) -> Code:
     """Words that are clear in themselves win over the number, the number over vague words, these over the text."""
     number = status if status is not None else complaint.number
     code = _by_words(complaint.words, _ALWAYS)
     if not code and number in (None, 400, 422):
         code = _by_words(complaint.words, _WITHOUT_STATUS)
-    vague = code in ("", "upstream_rejected") and number not in _NOT_ABOUT_CONTEXT
+    vague = code in (None, Code.UPSTREAM_REJECTED) and number not in _NOT_ABOUT_CONTEXT
     if vague and _CONTEXT_TEXT.search(complaint.message):
-        return "context_too_long"
+        return Code.CONTEXT_TOO_LONG
     if code or number is None:
-        return code or "upstream_error"
-    return _STATUS_CODES.get(number, "upstream_error" if number >= 500 else "upstream_rejected")
+        return code or Code.UPSTREAM_ERROR
+    return STATUS_CODES.get(number, Code.UPSTREAM_ERROR if number >= 500 else Code.UPSTREAM_REJECTED)
 
 
-def _by_words(words: str, table: Sequence[tuple[str, Sequence[str]]]) -> str:
-    return next((code for code, parts in table if any(part in words for part in parts)), "")
+def _by_words(words: str, table: Sequence[tuple[Code, Sequence[str]]]) -> Code | None:
+    return next((code for code, parts in table if any(part in words for part in parts)), None)

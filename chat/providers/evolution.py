@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import httpx
 
-from chat.providers.errors import failure
+from chat.codes import Code
+from chat.providers.base import ProviderError
 from chat.providers.redaction import learn
 
 LIFETIME = 3600.0
@@ -99,7 +100,7 @@ def token_of(answer: object) -> Token:
     """The token in the server's answer. Raises ProviderError `upstream_bad_response`."""
     text = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
-        raise failure("upstream_bad_response", "no token")
+        raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "no token")
     lifetime = answer.get("expires_in") if isinstance(answer, dict) else None
     is_number = isinstance(lifetime, int | float) and not isinstance(lifetime, bool) and 0 < lifetime < LONGEST_LIFETIME
     return Token(text, float(lifetime)) if is_number and lifetime is not None else Token(text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 
+from chat.codes import Code
 from chat.providers.base import ProviderError
 
 PIECE_BYTES = 64 * 1024
@@ -42,13 +43,13 @@ class Gunzip:
         try:
             piece = self._unpacker.decompress(self._packed, PIECE_BYTES)
         except zlib.error as error:
-            raise ProviderError("upstream_encoding", permanent=True, reason="broken gzip") from error
+            raise ProviderError(Code.UPSTREAM_ENCODING, "broken gzip") from error
         self._packed = self._unpacker.unconsumed_tail or self._unpacker.unused_data
         self._full = len(piece) == PIECE_BYTES
         self._bytes_out += len(piece)
         unpacked = self._bytes_in - len(self._packed)
         if self._bytes_out > PIECE_BYTES + RATIO * unpacked or self._bytes_out > TOTAL_BYTES:
-            raise ProviderError("upstream_encoding", permanent=True, reason="a gzip bomb")
+            raise ProviderError(Code.UPSTREAM_ENCODING, "a gzip bomb")
         return piece
 
     @property

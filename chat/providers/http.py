@@ -16,10 +16,11 @@ from typing import Any
 
 import httpx
 
+from chat.codes import Code
 from chat.providers.base import Endpoint, Probe, ProviderError
 from chat.providers.base_url import clean_base_url
 from chat.providers.deadline import Deadline
-from chat.providers.errors import TokenFailed, failure, status_failure
+from chat.providers.errors import TokenFailed, status_failure
 from chat.providers.evolution import EvolutionAuth, Token, token_of
 from chat.providers.gunzip import Gunzip
 from chat.providers.redaction import hide, learn, redact, word_of
@@ -79,7 +80,7 @@ class StreamedResponse:
             received = await self._receive(until)
             if received is None:
                 if self._gunzip is not None and not self._gunzip.complete:
-                    raise failure("upstream_encoding", "gzip without its end")
+                    raise ProviderError(Code.UPSTREAM_ENCODING, "gzip without its end")
                 return b""
             if self._gunzip is None:
                 return received
@@ -102,9 +103,9 @@ class StreamedResponse:
                 received = await anext(self._body, None)
         except httpx.RemoteProtocolError as error:
             cut = str(error).startswith("peer closed connection")
-            raise failure("upstream_cut" if cut else "upstream_malformed", redact(str(error))) from error
+            raise ProviderError(Code.UPSTREAM_CUT if cut else Code.UPSTREAM_MALFORMED, redact(str(error))) from error
         except httpx.TransportError as error:
-            raise failure("upstream_cut", redact(str(error))) from error
+            raise ProviderError(Code.UPSTREAM_CUT, redact(str(error))) from error
         if received is not None:
             self._probe.received()
         return received
@@ -176,7 +177,7 @@ class Sender:
             async with asyncio.timeout(seconds):
                 return await _body(await self._open(), "GET", path, max_bytes, self.secrets, auth=self._auth)
         except TimeoutError as error:
-            raise failure("upstream_timeout") from error
+            raise ProviderError(Code.UPSTREAM_TIMEOUT) from error
 
     async def _fetch_token(self) -> Token:
         """A token for the key id and the secret. Raises ProviderError."""
@@ -189,10 +190,10 @@ class Sender:
                 body = await _body(client, "POST", address, TOKEN_BYTES, self.secrets, json=question)
                 return token_of(_decoded(body))
         except TimeoutError as error:
-            raise TokenFailed(failure("upstream_timeout")) from error
+            raise TokenFailed(ProviderError(Code.UPSTREAM_TIMEOUT)) from error
         except ProviderError as error:
-            if error.code in ("upstream_rejected", "upstream_auth", "upstream_forbidden"):
-                raise failure("upstream_auth", "the key id or its secret was refused") from error
+            if error.code in (Code.UPSTREAM_REJECTED, Code.UPSTREAM_AUTH, Code.UPSTREAM_FORBIDDEN):
+                raise ProviderError(Code.UPSTREAM_AUTH, "the key id or its secret was refused") from error
             raise TokenFailed(error) from error
 
     async def _open(self) -> httpx.AsyncClient:
@@ -210,9 +211,9 @@ class Sender:
             return StreamedResponse(response, request.probe, request.deadline, request.sent_at)
         request_id = _request_id(response.headers)
         if 300 <= status < 400:
-            raise failure("upstream_redirect", f"HTTP {status}", request_id=request_id)
+            raise ProviderError(Code.UPSTREAM_REDIRECT, f"HTTP {status}", request_id=request_id)
         if status < 300:
-            raise failure("upstream_bad_response", f"HTTP {status}", request_id=request_id)
+            raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, f"HTTP {status}", request_id=request_id)
         body = await _error_body(response, request, self._endpoint.limits.first_body)
         raise status_failure(status, response.headers, body, self.secrets, request_id)
 
@@ -261,11 +262,11 @@ class _Request:
         """What an exception means that came before the answer's headers."""
         if isinstance(error, TimeoutError):
             # What was sent may have been billed: it is not sent again.
-            return failure("upstream_timeout", "no answer yet", permanent=self._is_sent)
+            return ProviderError(Code.UPSTREAM_TIMEOUT, "no answer yet", permanent=self._is_sent)
         if isinstance(error, httpx.TransportError) and is_silent_end(error):
             soon = self._loop.time() - self.sent_at < TURNED_AWAY_SECONDS
             turned_away = not isinstance(error, httpx.RemoteProtocolError) and (not self._is_sent or soon)
-            return failure("upstream_unreachable" if turned_away else "upstream_cut", redact(str(error)))
+            return ProviderError(Code.UPSTREAM_UNREACHABLE if turned_away else Code.UPSTREAM_CUT, redact(str(error)))
         return transport_failure(error)
 
 
@@ -277,7 +278,7 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
     """
     base_url, limits = _base_url(endpoint.base_url), endpoint.limits
     if not (endpoint.private_network or base_url.startswith("https:")):
-        raise failure("upstream_unreachable", "plain http outside a private network", permanent=True)
+        raise ProviderError(Code.UPSTREAM_UNREACHABLE, "plain http outside a private network", permanent=True)
     connections = endpoint.max_parallel + 2 if endpoint.max_parallel else MAX_CONNECTIONS
     pool = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
     return httpx.AsyncClient(
@@ -308,7 +309,7 @@ async def _body(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise transport_failure(error) from error
     if 300 <= status < 400:
-        raise failure("upstream_redirect", f"HTTP {status}")
+        raise ProviderError(Code.UPSTREAM_REDIRECT, f"HTTP {status}")
     if status not in GOOD:
         raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
     return bytes(body)
@@ -321,9 +322,9 @@ async def _read(response: httpx.Response, body: bytearray, max_bytes: int) -> No
         for piece in _pieces(received, gunzip):
             body += piece
             if len(body) > max_bytes:
-                raise failure("upstream_bad_response", f"more than {max_bytes} bytes")
+                raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, f"more than {max_bytes} bytes")
     if gunzip is not None and not gunzip.complete:
-        raise failure("upstream_encoding", "gzip without its end")
+        raise ProviderError(Code.UPSTREAM_ENCODING, "gzip without its end")
 
 
 def _pieces(received: bytes, gunzip: Gunzip | None) -> Iterator[bytes]:
@@ -339,7 +340,7 @@ def _decoded(body: bytes) -> object:
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise failure("upstream_bad_response", "no JSON") from error
+        raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "no JSON") from error
     return value
 
 
@@ -371,7 +372,8 @@ def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
     if not encodings:
         return None
     if encodings not in (["gzip"], ["x-gzip"]):
-        raise failure("upstream_encoding", redact(told))  # as it is written: a key in small letters is not known
+        # As it is written: a key in small letters is not known.
+        raise ProviderError(Code.UPSTREAM_ENCODING, redact(told))
     return Gunzip()
 
 
@@ -380,7 +382,7 @@ def _headers(auth: str, api_key: str) -> dict[str, str]:
     key = api_key.strip()
     if key and auth in ("bearer", "api_key_header"):
         if not key.isascii() or not key.isprintable():
-            raise failure("upstream_auth", "the key holds characters that no header can carry")
+            raise ProviderError(Code.UPSTREAM_AUTH, "the key holds characters that no header can carry")
         headers |= {"api-key": key} if auth == "api_key_header" else {"Authorization": f"Bearer {key}"}
     return headers
 
@@ -390,7 +392,7 @@ def _sendable(headers: Mapping[str, Any]) -> Mapping[str, str]:
         is_text = isinstance(value, str) and name.isascii() and value.isascii() and value.isprintable()
         # By its Host another server behind the same address would be asked; the others tell where the request ends.
         if name.strip().lower() in _OURS or not is_text:
-            raise failure("upstream_rejected", f"the header {name!r} can't be sent")
+            raise ProviderError(Code.UPSTREAM_REJECTED, f"the header {name!r} can't be sent")
     return headers
 
 
@@ -398,14 +400,14 @@ def _base_url(text: str) -> str:
     try:
         return clean_base_url(text)
     except ValueError as error:
-        raise failure("upstream_bad_response", str(error)) from error
+        raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, str(error)) from error
 
 
 def _encoded(payload: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
     except (TypeError, ValueError) as error:
-        raise failure("upstream_rejected", "the request can't be written as JSON") from error
+        raise ProviderError(Code.UPSTREAM_REJECTED, "the request can't be written as JSON") from error
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from chat.codes import Code
 from chat.pricing import MILLION, Rate
 from chat.providers.base import Endpoint, ProviderError
-from chat.providers.errors import failure, stream_complaint, stream_failure
+from chat.providers.errors import stream_complaint, stream_failure
 from chat.providers.http import Sender
 from chat.providers.redaction import word_of
 
@@ -55,13 +56,13 @@ async def list_models(endpoint: Endpoint, seconds: float = 5.0) -> list[ListedMo
         complaint = stream_complaint(value)
         if complaint is not None:
             raise stream_failure(complaint, sender.secrets)
-        raise failure("upstream_bad_response", "no list of models")
+        raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "no list of models")
     listed = (_listed(entry) for entry in entries[:MAX_MODELS])
     return list({model.name: model for model in reversed([one for one in listed if one is not None])}.values())[::-1]
 
 
-async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> str:
-    """The code of how the server fails at a request that costs nothing, '' when it answers well; reads no long list."""
+async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> Code | None:
+    """The code of how a request fails that costs nothing, None when it is answered well; reads no long list."""
     sender = Sender(endpoint)
     try:
         await sender.get_json("models", seconds, PROBE_BYTES)
@@ -69,7 +70,7 @@ async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> str:
         return error.code
     finally:
         await sender.aclose()
-    return ""
+    return None
 
 
 def _listed(entry: object) -> ListedModel | None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from chat.codes import Code
 from chat.providers.base import ProviderError
 
 EVENT_BYTES = 256 * 1024
@@ -156,4 +157,4 @@ def _is_json(text: str) -> bool:
 
 
 def _too_long() -> ProviderError:
-    return ProviderError("upstream_malformed", permanent=False, reason=f"an event of more than {EVENT_BYTES} bytes")
+    return ProviderError(Code.UPSTREAM_MALFORMED, f"an event of more than {EVENT_BYTES} bytes")

@@ -12,8 +12,8 @@ from importlib import import_module
 import httpcore  # httpx would import it in the middle of the first request, and hold the loop up
 import httpx
 
+from chat.codes import Code
 from chat.providers.base import ProviderError
-from chat.providers.errors import failure
 from chat.providers.ip_rules import is_ip, may_be_reached
 from chat.providers.redaction import redact
 from chat.providers.resolver import Resolver
@@ -117,23 +117,23 @@ def transport_failure(error: Exception) -> ProviderError:
     """What an exception of httpx means, when nothing is known of the request."""
     reason = redact(str(error))
     if isinstance(error, httpx.TimeoutException):
-        return failure("upstream_timeout", reason)
+        return ProviderError(Code.UPSTREAM_TIMEOUT, reason)
     if isinstance(error, httpx.ConnectError):
         causes = list(_causes(error))
         if any(isinstance(cause, AddressRefused) for cause in causes):
-            return failure("upstream_unreachable", reason, permanent=True)
+            return ProviderError(Code.UPSTREAM_UNREACHABLE, reason, permanent=True)
         if any(isinstance(cause, socket.gaierror) for cause in causes):
-            return failure("upstream_dns", reason)
+            return ProviderError(Code.UPSTREAM_DNS, reason)
         if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes):
-            return failure("upstream_tls", reason)
-        return failure("upstream_unreachable", reason)
+            return ProviderError(Code.UPSTREAM_TLS, reason)
+        return ProviderError(Code.UPSTREAM_UNREACHABLE, reason)
     if isinstance(error, httpx.RemoteProtocolError | httpx.UnsupportedProtocol):
-        return failure("upstream_cut" if str(error) == _NO_ANSWER else "upstream_bad_response", reason)
+        return ProviderError(Code.UPSTREAM_CUT if str(error) == _NO_ANSWER else Code.UPSTREAM_BAD_RESPONSE, reason)
     if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.LocalProtocolError):
-        return failure("upstream_cut", reason)
+        return ProviderError(Code.UPSTREAM_CUT, reason)
     if isinstance(error, httpx.InvalidURL):
-        return failure("upstream_dns", reason, permanent=True)
-    return failure("upstream_rejected", reason)
+        return ProviderError(Code.UPSTREAM_DNS, reason, permanent=True)
+    return ProviderError(Code.UPSTREAM_REJECTED, reason)
 
 
 def is_silent_end(error: httpx.TransportError) -> bool:

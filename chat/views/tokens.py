@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from chat.codes import Code
 from chat.context_usage import Measure, measure
 from chat.generation.accept import Refusal
 from chat.limits import TEXT_BYTES
@@ -41,7 +42,7 @@ def count_tokens(request: HttpRequest) -> HttpResponse:
     try:
         found = measure(int(request.user.pk or 0), text, fields.get("model") or None, conversation, parent)
     except Refusal as refusal:
-        if refusal.code == "not_found":
+        if refusal.code == Code.NOT_FOUND:
             raise Http404 from None
         found = None
     finally:

@@ -147,7 +147,7 @@ def test_whoever_has_mended_it_need_not_wait_for_the_end_of_its_pause(health, cl
     health.try_again(1)
     health.try_again(2)  # with which all is well
     assert health.due() == [1]
-    health.probed(1, "")
+    health.probed(1, None)
     assert health.failing(1) is None
 
 
@@ -168,7 +168,7 @@ def test_a_provider_that_is_there_again_is_marked_no_more(health, clock):
     fail(health)
     clock.now += PAUSE_SECONDS
     assert health.due() == [1]
-    health.probed(1, "")
+    health.probed(1, None)
     assert health.failing(1) is None and health.due() == []
 
 
@@ -182,7 +182,7 @@ def test_any_no_shows_that_it_is_there_but_not_a_refused_key(health, clock):
 
 def test_after_a_list_of_models_alone_the_next_failure_marks_it_at_once(health, clock):
     fail(health)
-    health.probed(1, "")
+    health.probed(1, None)
     fail(health, 1)
     assert health.failing(1) is not None
     tell(health, 1, end())

@@ -12,7 +12,6 @@ import pytest
 
 from chat.providers import (
     KINDS,
-    PROVIDER_CODES,
     CompletionRequest,
     Endpoint,
     ProviderError,
@@ -472,8 +471,9 @@ def test_every_kind_has_an_address_that_can_be_used_or_none():
 
 def test_a_code_that_is_not_in_the_table_cannot_be_raised():
     with pytest.raises(ValueError, match="upstream_whatever"):
-        ProviderError("upstream_whatever", permanent=True)
-    assert "answer_empty" in PROVIDER_CODES
+        ProviderError("upstream_whatever")
+    with pytest.raises(ValueError, match="no_model"):
+        ProviderError("no_model")
 
 
 async def test_one_connection_serves_one_streamed_answer_after_the_other(upstream: Upstream):

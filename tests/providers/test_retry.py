@@ -5,7 +5,6 @@ import math
 import pytest
 
 from chat.providers import ProviderError
-from chat.providers.errors import failure
 from chat.providers.retry import delay
 
 
@@ -14,7 +13,7 @@ def no_jitter() -> float:
 
 
 def error(code="upstream_error", **details) -> ProviderError:
-    return failure(code, **details)
+    return ProviderError(code, **details)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +45,12 @@ def test_when_a_failed_request_is_sent_again(failed, tries, spent, pause):
 
 
 def test_pauses_double_up_to_eight_seconds_and_lose_up_to_a_quarter():
-    many = ProviderError("upstream_error", permanent=False, max_tries=99)
+    many = ProviderError("upstream_error")
+    many.max_tries = 99
     assert [delay(many, tries, 0.0, no_jitter) for tries in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
     assert delay(many, 1, 0.0, lambda: 0.999999) == pytest.approx(0.375, abs=1e-5)
 
 
 def test_what_upstream_asked_for_is_kept_to_without_jitter():
-    asked = failure("upstream_rate_limited", retry_after=2.0)
+    asked = ProviderError("upstream_rate_limited", retry_after=2.0)
     assert delay(asked, 1, 0.0, lambda: 0.9) == 2.0

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from chat.providers import PROVIDER_CODES, Event, FinishReported, ModelNamed, ProviderError, TextDelta, Warned, sse
+from chat.codes import Code, Kind
+from chat.providers import Event, FinishReported, ModelNamed, ProviderError, TextDelta, Warned, sse
 from chat.providers.answers import AnswerReader
 from chat.providers.redaction import redact
 from chat.providers.sse import Decoder, ServerSentEvent
@@ -469,7 +470,7 @@ def test_whatever_chunks_hold_the_answer_is_clean_and_the_same_in_any_reads():
         assert sum(isinstance(one, ModelNamed) for one in events) <= 1, label
         warnings = [one for one in events if isinstance(one, Warned)]
         assert len(set(warnings)) == len(warnings), label
-        assert error is None or (error[0] in PROVIDER_CODES and len(error[3]) <= 200), label
+        assert error is None or (error[0] in Code.of(Kind.UPSTREAM) and len(error[3]) <= 200), label
         codes[error[0] if error else "none"] += 1
     print(dict(codes.most_common()))
     assert codes["none"] > SEQUENCES / 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from chat.codes import Code, Kind
 from chat.diagnosis import CHECKS, RESULTS, Finding
-from chat.providers import PROVIDER_CODES
 from chat.texts import diagnosis as findings
 from chat.texts.diagnosis import ADVICE, CODES, MEANINGS, card_of, changes_of, line_of
 
@@ -23,7 +23,7 @@ DETAILS = {
 def test_the_tables_know_what_the_doctor_knows():
     assert set(findings.CHECKS) == set(CHECKS)
     assert set(findings.MARKS) == set(RESULTS)
-    assert set(CODES) == set(PROVIDER_CODES)
+    assert set(CODES) == set(Code.of(Kind.UPSTREAM))
 
 
 @pytest.mark.parametrize(("check", "case"), MEANINGS, ids=" ".join)
@@ -38,7 +38,7 @@ def test_advice_is_for_cases_that_there_are():
     assert set(ADVICE) <= set(MEANINGS) | {("models", "no_list")}
 
 
-@pytest.mark.parametrize("code", sorted(PROVIDER_CODES))
+@pytest.mark.parametrize("code", Code.of(Kind.UPSTREAM))
 def test_every_failure_is_said_with_the_servers_words_and_what_to_do(code: str):
     line = line_of(Finding("whole_answer", "bad", 1.0, {"code": code, "reason": "because of <this>"}))
     assert line.meaning.endswith("The server says: “because of <this>”")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from django.utils import translation
 
-from chat import protocol
+from chat.codes import Code
 from chat.finish_reasons import SPELLINGS
 from chat.health.model_stats import ModelStats
-from chat.providers.base import PROVIDER_CODES
 from chat.texts.errors import (
     DETAILED,
     FINISH_REASONS,
@@ -20,9 +19,7 @@ from chat.texts.errors import (
 )
 from chat.texts.model_stats import stats_in_words
 
-OF_THE_PORTAL = {"queue_timeout", "internal", "server_shutdown", "server_restarted"}
-OF_CLOSING = {code.name.lower() for code in protocol.CloseCode}
-ALL = sorted(PROVIDER_CODES | set(protocol.REFUSALS) | set(protocol.ERRORS) | OF_THE_PORTAL | OF_CLOSING)
+ALL = list(Code)
 
 
 @pytest.mark.parametrize("code", ALL)

@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from chat import tokens
+from chat.codes import Code
 from chat.local_model import MODEL_NAME, LocalModel
 from chat.models import CredentialsUnreadable, LanguageModel
 from chat.providers import (
@@ -197,7 +198,7 @@ class Command(BaseCommand):
         request = subject.request(prompt.text, prompt.max_tokens)
         answer = await ask(adapter, request, subject.endpoints[prompt.dialect].limits.total)
         if not answer.written:
-            raise ProviderError("answer_empty", permanent=False)
+            raise ProviderError(Code.ANSWER_EMPTY)
         return answer
 
     def _say(self, line: str) -> None:
@@ -240,7 +241,7 @@ async def ask(adapter: Adapter, request: CompletionRequest, limit: float) -> Ans
                 elif isinstance(event, UsageReported):
                     usage = event
     except TimeoutError as error:
-        raise ProviderError("answer_too_long", permanent=True, reason=f"{limit:g} s") from error
+        raise ProviderError(Code.ANSWER_TOO_LONG, f"{limit:g} s") from error
     text = "".join(delta.text for delta in deltas)
     reasoning = "".join(delta.reasoning for delta in deltas)
     return Answer(text, reasoning + text, usage, watch.timing())
