@@ -11,8 +11,8 @@ NAMES = {
     "outage": "what a model server that is down costs everybody else",
     "guards": "whether a test notices when a guard is taken out",
 }
-MODULES = {"guards": "mutate_guards"}
-"""Where a module is not called as its measurement is."""
+MODULES = {"guards": "tests.mutation.__main__"}
+"""What is no module of this folder."""
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
     if name not in NAMES:
         print("".join(f"./run.py bench {one:10} {what}\n" for one, what in NAMES.items()), end="")
         return 2
-    code: int = importlib.import_module(f"bench.{MODULES.get(name, name)}").main(arguments)
+    code: int = importlib.import_module(MODULES.get(name, f"bench.{name}")).main(arguments)
     return code
 
 

@@ -48,12 +48,15 @@ class ExactOrigin:
 def _is_ours(scope: Scope) -> bool:
     origins = _headers(scope, b"origin")
     hosts = _headers(scope, b"host")
+    # guard: the origin is one of ours
+    # guard: there is one origin
     if len(origins) != 1 or len(hosts) != 1 or origins[0] not in settings.PORTAL_ORIGINS:
         return False
     try:
         host = urlsplit("//" + hosts[0]).hostname or ""
     except ValueError:
         return False
+    # guard: the host is one of ours
     return validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS)
 
 
@@ -80,9 +83,11 @@ def user_of_session(key: str) -> dict[str, Any] | None:
     session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
+    # guard: a session ends with its account
     user = get_user_model().objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
     if user is None:
         return None
+    # guard: a session ends with its password
     if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
     return {"id": user.pk, "name": user.get_full_name() or user.get_username()}
@@ -122,6 +127,8 @@ class InboundGuard:
                     waiting.put_nowait((message, 0))
                     return
                 length = len(message.get("text") or message.get("bytes") or "")
+                # guard: what comes in is bounded in frames
+                # guard: what comes in is bounded in bytes
                 if full or waiting.qsize() >= INBOUND_FRAMES or size + length > INBOUND_BYTES:
                     if not full:
                         await send({"type": "websocket.close", "code": TOO_FAST})

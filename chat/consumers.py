@@ -91,6 +91,7 @@ class ChatConsumer(AsyncConsumer):
             return
         self.user = user
         self.sockets[user["id"]] += 1
+        # guard: the number of sockets is limited
         if settings.PORTAL_USER_SOCKETS and self.sockets[user["id"]] > settings.PORTAL_USER_SOCKETS:
             await self.bye(Code.TOO_MANY_SOCKETS, CloseCode.TOO_MANY_SOCKETS)
             return
@@ -115,6 +116,7 @@ class ChatConsumer(AsyncConsumer):
         """Read one command and start what it asks for; nothing here waits for an answer to be written."""
         if self.closed:
             return
+        # guard: the rate of commands is limited
         if not self.is_allowed():
             await self.bye(Code.TOO_FAST, CloseCode.TOO_FAST)
             return
@@ -123,6 +125,7 @@ class ChatConsumer(AsyncConsumer):
         except ProtocolError as error:
             await self.bad_command(error)
             return
+        # guard: every command asks for the session again
         if not await self.is_still_logged_in():
             return
         match command:
@@ -155,6 +158,7 @@ class ChatConsumer(AsyncConsumer):
     async def bad_command(self, error: ProtocolError) -> None:
         """Say what is wrong; nothing has changed, and the socket stays open unless there are too many of these."""
         now = time.monotonic()
+        # guard: the number of bad commands is limited
         if len(self.bad) == BAD_COMMANDS and now - self.bad[0] < BAD_SECONDS:
             await self.bye(Code.TOO_FAST, CloseCode.TOO_FAST)
             return
@@ -195,6 +199,7 @@ class ChatConsumer(AsyncConsumer):
 
     def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
         """At most one following per generation; a new one takes the place of the old."""
+        # guard: a socket follows a generation once
         self.unfollow(generation)
         self.followings[generation] = self.own(self.send_following(generation, epoch, after))
 
@@ -209,9 +214,11 @@ class ChatConsumer(AsyncConsumer):
         room = self.scope.get("portal.room", _always)
         try:
             async with aclosing(self.runner.follow(self.user_id, generation, epoch, after)) as frames:
+                # guard: the first frame is made when there is room
                 await room()
                 async for frame in frames:
                     await self.emit(frame)
+                    # guard: a further frame is made when there is room
                     await room()
         except NotFound:
             await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))

@@ -59,6 +59,7 @@ def measure(
     """What `send` with the same fields would take; None in a conversation that was just deleted. Raises Refusal."""
     found, leaf = None, None
     if conversation is not None:
+        # guard: a prompt is counted in a conversation by its owner
         found = Conversation.objects.filter(owner_id=user_id, pk=conversation).first()
         if found is None:
             raise Refusal(Code.NOT_FOUND)

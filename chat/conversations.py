@@ -47,6 +47,7 @@ class Conversations:
 
     async def delete(self, user_id: int, conversation: uuid.UUID) -> None:
         """Gone for everybody at once; its row stays for KEPT, and answers that run go on so long. Raises NotFound."""
+        # guard: a conversation is deleted by its owner
         mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
         if not await self._writer.write(lambda: mine.update(deleted_at=timezone.now())):
             raise NotFound
@@ -54,6 +55,7 @@ class Conversations:
 
     async def restore(self, user_id: int, conversation: uuid.UUID) -> None:
         """Bring a deleted one back as it was. Raises NotFound when it is too late."""
+        # guard: a conversation is brought back by its owner
         deleted = Conversation.objects.filter(owner_id=user_id, pk=conversation).exclude(deleted_at=None)
         if not await self._writer.write(lambda: deleted.update(deleted_at=None)):
             raise NotFound
@@ -63,6 +65,7 @@ class Conversations:
         """From here on the tab hears of `conversation`, whose answers count as seen. Raises NotFound."""
         before, watch.conversation = watch.conversation, conversation  # at once: what happens meanwhile is heard, too
         if conversation is not None:
+            # guard: a conversation is watched by its owner
             found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
             known = await self._readers.read(found.with_state().first)
             if known is None:
@@ -83,12 +86,14 @@ class Conversations:
 
     async def purge(self) -> None:
         """Delete for good what nobody brought back in time. Answers that still run are let go by the runner."""
+        # guard: what was deleted stays for Undo
         overdue = Conversation.objects.filter(deleted_at__lt=timezone.now() - KEPT)
         for pk in await self._readers.read(lambda: list(overdue.values_list("pk", flat=True)[:20])):
             await self._writer.write(lambda pk=pk: overdue.filter(pk=pk).delete())  # type: ignore[misc]
 
 
 def _change(user_id: int, pk: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:
+    # guard: a conversation is changed by its owner
     conversation = Conversation.objects.owned_by(user_id).filter(pk=pk).first()
     if conversation is None:
         raise NotFound

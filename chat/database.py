@@ -92,6 +92,7 @@ class Writer:
                 started = time.monotonic()
                 while True:
                     done.append(job)
+                    # guard: no caller hears of a write before its commit
                     self._do(job)
                     if len(done) >= BATCH_JOBS or time.monotonic() - started > BATCH_SECONDS:
                         break
@@ -120,6 +121,7 @@ class Writer:
         except Exception as error:
             if connection.needs_rollback:  # the whole transaction is lost, not just this savepoint
                 # Whatever else was in it did nothing wrong, and may be tried again: a full disk ends it all.
+                # guard: what is lost with a whole transaction is tried again
                 raise OperationalError(f"the transaction was lost: {error}") from error
             job.error = error if not isinstance(error, StopIteration) else RuntimeError("StopIteration")
 

@@ -92,6 +92,7 @@ def open_record(
         model_name=model_name[:200],
         source=source,
         created_at=created_at,
+        # guard: a request keeps the price it was asked at
         **priced(Price.objects.rate(model.pk, created_at) if model else None),
     )
 
@@ -110,6 +111,7 @@ def note_progress(record: int, timing: Timing, attempts: int, finish_reason: str
 
 def close_record(record: int, outcome: Outcome) -> bool:
     """Close a record with its outcome and its cost; False when it is closed already, and then nothing changes."""
+    # guard: a usage record is closed once
     return UsageRecord.objects.unclosed().filter(pk=record).update(**_facts(outcome)) == 1
 
 

@@ -50,6 +50,7 @@ class LimitedRequest(http_protocol.WebRequest):
 
     def gotLength(self, length: int | None) -> None:
         """The announced length of the body; None when it comes in chunks."""
+        # guard: a body is bounded by what it announces
         if length is not None and length > BODY_BYTES:
             self._refuse()
             length = 0
@@ -58,6 +59,7 @@ class LimitedRequest(http_protocol.WebRequest):
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body."""
         self._taken += len(data)
+        # guard: a body is bounded as it comes
         if self._taken > BODY_BYTES and not self._refused:
             self._refuse()
         if not self._refused:
@@ -122,6 +124,7 @@ class Gate:
 
         Raises TimeoutError when the gate has been closed for 30 s, whoever waited for it meanwhile.
         """
+        # guard: the gate is read again after the wait
         while not self._writable.is_set():  # whoever went through before may have closed it again
             async with asyncio.timeout_at(self._closed_at + SLOW_SECONDS):
                 await self._writable.wait()
@@ -239,6 +242,7 @@ class PortalServer(Server):
         await super().handle_reply(protocol, message)
 
     async def _room(self, protocol: Any) -> None:
+        # guard: a frame is written when there is room
         if protocol.state == protocol.STATE_OPEN:
             await (getattr(protocol, "portal_gate", None) or self._install_gate(protocol)).room()
 

@@ -66,13 +66,17 @@ def accept(user_id: int, command: PromptCommand) -> Admitted:
     The key is looked up before any limit, so that sending again is never refused for being too much.
     """
     request_hash = hash_of(command)
+    # guard: a key belongs to its user
     made = Generation.objects.owned_by(user_id).filter(key=command.key).values_list("pk", "request_hash").first()
+    # guard: a key is looked up
     if made is not None:
+        # guard: a key stands for one content
         if made[1] != request_hash:
             raise Refusal(Code.IDEMPOTENCY_MISMATCH)
         return _admitted(_with_relations().get(pk=made[0]), duplicate=True)
     if isinstance(command, Send):
         _check_text(command.text)
+    # guard: sending again is never too much
     _check_limits(user_id)
     match command:
         case Send():
@@ -107,6 +111,7 @@ def hash_of(command: PromptCommand) -> str:
 def _check_text(text: str) -> None:
     if not text.strip():
         raise Refusal(Code.EMPTY)
+    # guard: the length of a prompt is limited
     if len(text) > TEXT_BYTES or len(text.encode()) > TEXT_BYTES:
         raise Refusal(Code.TOO_LONG)
 
@@ -115,10 +120,12 @@ def _check_limits(user_id: int) -> None:
     """The user's own limits; 0 = none. A new one counts as running at once when a slot is free."""
     now = timezone.now()
     running, queued = settings.PORTAL_USER_RUNNING, settings.PORTAL_USER_QUEUED
+    # guard: running and queued prompts are limited
     if running and queued and Generation.objects.owned_by(user_id).unfinished().count() >= running + queued:
         raise Refusal(Code.LIMIT_USER, limit=running + queued)
     per_minute = settings.PORTAL_USER_PROMPTS_PER_MINUTE
     recent = Generation.objects.owned_by(user_id).filter(created_at__gt=now - timedelta(minutes=1))
+    # guard: prompts per minute are limited
     if per_minute and recent.count() >= per_minute:
         wait_ms = _until_one_leaves(user_id, now, per_minute)
         raise Refusal(Code.RATE_LIMITED, wait_ms, retry_after=wait_ms / 1000)
@@ -138,6 +145,7 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
         conversation = Conversation.objects.create(owner_id=user_id, title=title_from(command.text))
         parent = None
     else:
+        # guard: a prompt goes into one's own conversation
         found = Conversation.objects.owned_by(user_id).filter(pk=command.conversation).first()
         if found is None:
             raise Refusal(Code.NOT_FOUND)
@@ -155,12 +163,14 @@ def parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID
     """The answer that a prompt follows: the chosen one, else the newest message. Raises Refusal."""
     if chosen is None:
         return conversation.newest_leaf_id()
+    # guard: a prompt follows an answer of its conversation
     if not conversation.messages.filter(pk=chosen, role=Message.Role.ASSISTANT).exists():
         raise Refusal(Code.NOT_FOUND)
     return chosen
 
 
 def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
+    # guard: regenerate is for one's own answers
     message = Message.objects.owned_by(user_id).filter(pk=command.message).select_related("parent").first()
     if message is not None and message.role == Message.Role.ASSISTANT:
         message = message.parent
@@ -171,6 +181,7 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
 
 def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
     """The same once more, from where the answer was cut; one without text begins anew."""
+    # guard: an answer is continued by its owner
     mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
     cut = mine.filter(message=command.message).select_related("message__parent").first()
     if cut is None or cut.message.parent is None:

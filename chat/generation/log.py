@@ -146,6 +146,7 @@ class Log:
         upto, size = prev, 0
         while upto < self.seq:
             size += _utf8_length(self._texts[upto]) + _utf8_length(self._reasonings[upto])
+            # guard: a delta frame is bounded
             if size > DELTA_BYTES and upto > prev:
                 break
             upto += 1
@@ -160,6 +161,7 @@ class Log:
 
     def unsaved(self, at_ms: int) -> Unsaved | None:
         """What no checkpoint has stored yet; None when there is nothing or the end is on its way."""
+        # guard: no checkpoint follows the end of its log
         if self.closing or self.saved == self.seq:
             return None
         return Unsaved(
@@ -177,9 +179,12 @@ class Log:
         self._listeners.add(event)
         try:
             told = -1
+            # guard: a place counts in its own log only
+            # guard: a place beyond the log is none
             if epoch == self.epoch and 0 <= after <= self.seq:
                 place = after
             else:
+                # guard: a snapshot and its place are one moment
                 place = self.seq
                 yield self.snapshot()
             while True:

@@ -45,12 +45,14 @@ class Queue:
         users = Counter(entry.user_id for entry in self._running.values())
         providers = Counter(entry.admitted.provider for entry in self._running.values())
         for user_id, entries in self._waiting.items():
+            # guard: the slots of a user are limited
             if self._user_slots and users[user_id] >= self._user_slots:
                 continue
             for entry in entries:
                 if self._may_start(entry, providers, open_runs):
                     self.remove(entry.admitted.generation)
                     if user_id in self._waiting:
+                        # guard: users take turns
                         self._waiting[user_id] = self._waiting.pop(user_id)  # to the end of the round
                     self._running[entry.admitted.generation] = entry
                     return entry
@@ -58,8 +60,10 @@ class Queue:
 
     def _may_start(self, entry: Entry, providers: Counter[int | None], open_runs: Container[uuid.UUID]) -> bool:
         slots, before = entry.admitted.provider_slots, entry.admitted.waits_for
+        # guard: the slots of a provider are limited
         if slots and providers[entry.admitted.provider] >= slots:
             return False
+        # guard: one answer at a time in a branch
         return before is None or (before not in open_runs and self.find(before) is None)
 
     def done(self, generation: uuid.UUID) -> None:

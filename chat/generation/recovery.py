@@ -56,6 +56,7 @@ def data_lock() -> DataDirectoryLock:
 def _lock(path: Path) -> int:
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        # guard: a data directory has one portal
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(file, 20, 0).decode("ascii", "replace").strip()
@@ -92,6 +93,7 @@ def _end_of(generation: Generation) -> store.End:
     segments = list(generation.segments.all())
     seq, text, reasoning = store.fold(segments)
     record = generation.usage
+    # guard: what was being stopped is recovered as stopped
     stopped = generation.state == State.STOPPING
     return store.End(
         generation=generation.pk,
@@ -100,6 +102,7 @@ def _end_of(generation: Generation) -> store.End:
         text=generation.message.content + text,  # what is there already is the beginning of a continued answer
         reasoning=generation.message.reasoning + reasoning,
         kept_characters=generation.kept_characters,
+        # guard: what broke off after a kill has its cost
         rate=record.rate,
         deltas=seq,
         finish_reason=generation.finish_reason,

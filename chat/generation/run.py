@@ -101,6 +101,7 @@ class Run:
         self.begun = True
         state, code, parameters = State.COMPLETED, None, {}
         try:
+            # guard: a stop before the first step is kept
             if self.cancelled:  # before its task took the first step
                 raise asyncio.CancelledError
             await self._answer()
@@ -192,6 +193,7 @@ class Run:
                 if not self.log.seq:
                     self._started = self._sent = False  # that attempt cost nothing; the next one may not come
                 spent = self._house.clock() - began
+                # guard: nothing is asked again once text has come
                 wait = None if self.log.seq else retry.delay(error, self._tries, spent, random.random)
                 if wait is None or self._tries > told.max_retries:
                     raise

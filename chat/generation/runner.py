@@ -200,6 +200,7 @@ class Runner:
         The work goes on when the caller is cancelled: a prompt that is committed is answered.
         """
         key = str(command.key)
+        # guard: a portal that ends takes no prompt
         if self.draining.is_set():
             return Refused(key, Code.SERVER_RESTARTING)
         task = self._own(self._accept(user_id, command, by), "accept")
@@ -275,11 +276,13 @@ class Runner:
     async def _finish(self, log: Log, end: store.End) -> None:
         log.closing = True
         news = self.conversations.news
+        # guard: only an answer that a tab shows is stored as seen
         end = replace(end, seen=news.is_watched(log.owner_id, log.conversation))
         try:
             await store_end(self._writer.write, end)
         except Exception:
             logger.exception("the end of generation %s cannot be stored as it is", log.generation)
+            # guard: an end that cannot be stored is stored without its figures
             end = replace(store.bare(end), state=State.FAILED, code=Code.INTERNAL)
             try:
                 await store_end(self._writer.write, end)
@@ -323,7 +326,9 @@ class Runner:
             entry.admitted.generation,
             entry.admitted.usage_record,
             state,
+            # guard: a continued answer that never ran keeps its text
             log.text,
+            # guard: a continued answer that never ran keeps its reasoning
             log.reasoning,
             kept_characters=len(log.text),
             rate=entry.admitted.rate,
@@ -337,6 +342,7 @@ class Runner:
     async def stop(self, user_id: int, generation: uuid.UUID) -> None:
         """End an answer at its owner's wish. Raises NotFound; one that has ended stays as it is."""
         log = self._logs.get(generation)
+        # guard: a running answer is stopped by its owner
         if log is None or log.owner_id != user_id:
             if not await self._readers.read(store.is_owned, user_id, generation):
                 raise NotFound
@@ -356,6 +362,7 @@ class Runner:
 
     def _cancel(self, run: Run, task: asyncio.Task[None]) -> None:
         """Cancel once: a second time would hit the storing of the end. A task that has not begun finds the flag."""
+        # guard: no cancel hits the storing of an end
         if not run.cancelled and not run.over:
             run.cancelled = True
             if run.begun:
@@ -370,6 +377,7 @@ class Runner:
         for _ in range(FOLLOW_TRIES):
             log = self._logs.get(generation)
             if log is not None:
+                # guard: a running answer is followed by its owner
                 if log.owner_id != user_id:
                     raise NotFound
                 async with aclosing(log.follow(epoch, after)) as frames:

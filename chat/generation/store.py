@@ -111,6 +111,7 @@ def request_stop(generation: uuid.UUID) -> bool:
 def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     """Append what is new of all logs at once; returns the generations that are not there any more."""
     ids = {one.generation for one in progress}
+    # guard: a late checkpoint appends nothing
     alive = set(Generation.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
     unsaved = [one.unsaved for one in progress if one.unsaved and one.generation in alive]
     Segment.objects.bulk_create(
@@ -126,6 +127,7 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
     )
     for one in progress:
         if one.finish_reason is not None:
+            # guard: a late checkpoint changes no finish reason
             Generation.objects.unfinished().filter(pk=one.generation).update(finish_reason=one.finish_reason)
         if one.finish_reason is not None or (one.unsaved and one.unsaved.prev == 0):
             ledger.note_progress(one.usage_record, one.timing, one.attempts, one.finish_reason)
@@ -246,6 +248,7 @@ def _number(value: Decimal | None) -> float | None:
 
 def is_owned(user_id: int, generation_id: uuid.UUID) -> bool:
     """Whether the user has such a generation."""
+    # guard: a foreign answer that has ended is unknown, too
     return Generation.objects.owned_by(user_id).filter(pk=generation_id).exists()
 
 
@@ -255,6 +258,7 @@ class Unfinished(Exception):
 
 def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished] | None:
     """A generation from the database: its text and its end. None = unknown, or another user's. Raises Unfinished."""
+    # guard: a stored answer is followed by its owner
     found = Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
     if found is None:
         return None
@@ -269,6 +273,7 @@ def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:
     """Join segments that follow each other: the last seq, the content, the reasoning."""
     seq, texts, reasonings = 0, [], []
     for segment in segments:
+        # guard: no text is joined over a hole
         if segment.prev != seq:
             break
         seq = segment.seq

@@ -87,6 +87,7 @@ class Subscriptions:
         by: Subscription | None = None,
     ) -> None:
         """A conversation has changed, perhaps by new messages; the tab that sent them knows them by `accepted`."""
+        # guard: events go to the tabs of their user
         for watch in self._watches.get(user_id, ()):
             watch.add(conversation, messages if watch is not by else ())
 

@@ -27,6 +27,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def owned_by(self, user_id: int) -> ConversationQuerySet:
         """The same by the user's id, for the socket's side."""
+        # guard: what is deleted is gone for the socket
         return self.filter(owner_id=user_id, deleted_at=None)
 
     def with_state(self) -> ConversationQuerySet:

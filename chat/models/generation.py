@@ -63,6 +63,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         return self._move(pk, OPEN_STATES, state=state, finished_at=timezone.now(), **values)
 
     def _move(self, pk: uuid.UUID, states: tuple[State, ...], **values: Any) -> bool:
+        # guard: a change of state compares before it sets
         return self.filter(pk=pk, state__in=states).update(**values) == 1
 
 

@@ -25,6 +25,7 @@ class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
     def usable_by(self, user_id: int) -> LanguageModelQuerySet:
         """Those that this user may choose: offered to everybody, or to a group of theirs."""
         groups = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"))
+        # guard: a model of a group is offered to its people
         return self.usable().filter(~Exists(groups) | Exists(groups.filter(group__user=user_id)))
 
 

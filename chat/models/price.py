@@ -25,6 +25,7 @@ class PriceQuerySet(models.QuerySet["Price"]):
 
     def rates(self, models: Iterable[int], moment: datetime | None = None) -> dict[int, Rate]:
         """The same of several models, by their ids, without those that have no price."""
+        # guard: a price that begins later does not hold yet
         valid = self.filter(model__in=list(models), valid_from__lte=moment or timezone.now()).order_by("valid_from")
         return {price.model_id: price.rate for price in valid}
 

@@ -63,6 +63,7 @@ class EvolutionAuth(httpx.Auth):
             self._renewal = asyncio.create_task(self._renew())
             self._renewal.add_done_callback(self._renewed)
         # Whoever gives up waiting, be it the first, takes nothing from the others.
+        # guard: whoever gives up waiting for a token takes it from nobody
         return await asyncio.shield(self._renewal)
 
     def drop(self, token: str) -> None:

@@ -149,6 +149,7 @@ class Sender:
             if response.status_code == 401 and self._auth is not None:
                 # The token may have ended before its time; a second one that is refused is the key's fault.
                 await response.aclose()
+                # guard: a refused token is dropped
                 self._auth.drop(token)
                 await self._auth.token()
                 response = await self._send(request, stack)

@@ -74,6 +74,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     async def _checked(self, host: str, port: int) -> list[str]:
         """The host's addresses, in the resolver's order, when a request may go to each of them."""
         addresses = [host] if is_ip(host) else await self._look_up(host, port)
+        # guard: every address of a name is judged
         if not addresses or not all(may_be_reached(address, self._private_network) for address in addresses):
             raise AddressRefused("the address is not allowed")
         return addresses

@@ -96,6 +96,7 @@ def conversation_details(request: HttpRequest, conversation_id: uuid.UUID) -> Ht
     """What is kept beside the messages; POST changes the fields that are sent, or says what is wrong (400)."""
     if request.method == "GET":
         return JsonResponse(
+            # guard: details are read by their owner
             details(get_object_or_404(Conversation.objects.visible_to(request.user), pk=conversation_id))
         )
     form = DetailsForm(request.POST)

@@ -50,6 +50,7 @@ def new_conversation(request: HttpRequest) -> HttpResponse:
 
 
 @portal_page
+# guard: a page needs a login
 @login_required
 def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
     """One of the user's own conversations; a foreign one is as unknown as one that never was.
@@ -57,7 +58,9 @@ def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
     `?message=` shows the branch of that message, else that of the newest one.
     """
     conversation = get_object_or_404(
-        Conversation.objects.visible_to(request.user).select_related("model"), pk=conversation_id
+        # guard: a page is seen by its owner
+        Conversation.objects.visible_to(request.user).select_related("model"),
+        pk=conversation_id,
     )
     return _chat_page(request, conversation)
 

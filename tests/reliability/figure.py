@@ -80,7 +80,7 @@ class Figure:
     unit     what `size` counts
     seconds  when the small run is given up; `--size N` multiplies it, too
     alone    it measures times, so that nothing may run beside it
-    gate     the share of the small run that test_figures.py plays with every change
+    gate     the share of the small run that test_figures.py plays with every change; 0: it does not play it
     """
 
     id: str

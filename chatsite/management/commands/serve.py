@@ -33,6 +33,7 @@ class Command(BaseCommand):
         if settings.PORTAL_FAILPOINT and settings.PORTAL_FAILPOINT not in POINTS:
             leave(f"PORTAL_FAILPOINT: there is no {settings.PORTAL_FAILPOINT}; use one of {', '.join(POINTS)}")
         try:
+            # guard: serving takes the lock
             lock.acquire()
         except DataDirectoryBusy as busy:
             leave(str(busy))

@@ -54,6 +54,7 @@ export class Following {
         this.state = frame.state;
         return "status";
       case "finished":
+        // guard: no end over a gap
         if (frame.seq !== this.seq) return this.#gap();
         this.state = frame.state;
         return "finished";
@@ -77,7 +78,9 @@ export class Following {
   }
 
   #append(frame) {
+    // guard: no delta twice
     if (frame.seq <= this.seq) return "ignored";
+    // guard: no delta over a gap
     if (frame.prev !== this.seq) return this.#gap();
     this.text += frame.text ?? "";
     this.reasoning += frame.reasoning ?? "";
