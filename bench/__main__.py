@@ -7,7 +7,6 @@ import sys
 
 NAMES = {
     "frames": "how smoothly a long answer streams into a long conversation",
-    "fuzz": "whether spoilt answers of model servers do more than fail",
     "outage": "what a model server that is down costs everybody else",
     "guards": "whether a test notices when a guard is taken out",
 }

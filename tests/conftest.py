@@ -7,18 +7,41 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.portal import Portal
 from tests.upstream import Upstream
 
 MODELS = "fake,gpt-3.5-turbo,gpt-4o-mini"
 REST_SECONDS = 10
+EXAMPLES = 100
+"""Of a property test with size 1; some multiply it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--size", type=float, default=1.0, metavar="N", help="play tests that have a size N times as large (1)"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests try few examples, always the same; with a larger --size more, and others each time."""
+    size = float(config.getoption("size"))
+    set_hypothesis_home_dir(Path(__file__).parents[1] / ".cache" / "hypothesis")
+    hypothesis_settings.register_profile(
+        "chatsite",
+        max_examples=max(1, round(EXAMPLES * size)),
+        derandomize=size <= 1,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],  # the machine may do other things, too
+    )
+    hypothesis_settings.load_profile("chatsite")
+    if size > 1 and not config.option.timeout:
+        config.option.timeout = size * float(config.getini("timeout"))
 
 
 @pytest.fixture(scope="session")

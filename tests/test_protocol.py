@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chat import protocol
 from chat.codes import Code, Kind
 from chat.protocol import FRAME_BYTES, MARKS, ProtocolError
-from tests.providers.test_sse_random import seconds
+from tests.support.processor_time import seconds
 
 ID = "7b0f2a52-5b0e-4d1c-9f43-0a6f6d1f9a01"
 

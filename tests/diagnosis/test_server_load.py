@@ -10,7 +10,7 @@ import pytest
 from chat.diagnosis.server_load import Inside, running_of
 from chat.providers import Endpoint
 from chat.providers.listing import MAX_WINDOW
-from tests.providers.test_sse_random import seconds
+from tests.support.processor_time import seconds
 from tests.upstream import Upstream, document
 
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Collection, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +8,9 @@ from hypothesis import strategies as st
 
 from chat.providers import ProviderError
 from chat.providers.sse import EVENT_BYTES, Decoder, ServerSentEvent
+from tests.support.sse_by_the_book import (
+    by_the_book,
+)
 
 
 def decode(*reads: bytes) -> list[tuple[str, str]]:
@@ -18,86 +18,6 @@ def decode(*reads: bytes) -> list[tuple[str, str]]:
     decoder = Decoder()
     events = [event for read in reads for event in decoder.feed(read)]
     return [(event.name, event.data) for event in [*events, *decoder.end()]]
-
-
-ERROR_FIELD = "a field named error is data, of an event of that name"
-BARE_ERROR = "a line {…} that is JSON with an error in it is an event named error, whatever stands around it"
-LAST_BLOCK = "a block that the end of the body cuts off counts if it is [DONE] or JSON"
-LENIENCES = frozenset({ERROR_FIELD, BARE_ERROR, LAST_BLOCK})
-"""What we read and the standard does not. There is nothing else."""
-
-
-class TooLong(Exception):
-    """A line, or the data of an event, is over our bound; the standard has none."""
-
-
-def by_the_book(
-    body: bytes, leniences: Collection[str] = LENIENCES, most: int = EVENT_BYTES
-) -> Iterator[ServerSentEvent]:
-    """A slow decoder written from WHATWG HTML 9.2.6, and by name what is added to it; raises TooLong."""
-    text = body.decode("utf-8", "surrogateescape")  # bytes that are no UTF-8 are told apart until `_event`
-    name, data = "", ""
-
-    def sized(part: str) -> str:
-        if len(part.encode("utf-8", "surrogateescape")) > most:
-            raise TooLong
-        return part
-
-    def process(line: str) -> Iterator[ServerSentEvent]:
-        nonlocal name, data
-        if line == "":
-            yield from dispatch()
-        elif line.startswith(":"):
-            pass  # a comment
-        elif line.startswith("{") and BARE_ERROR in leniences:
-            event = _event("error", line)
-            if '"error"' in line and _is_json(event.data) and json.loads(event.data).get("error"):
-                yield event
-        else:
-            field, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            if field == "event":
-                name = value
-            elif field == "data":
-                data = sized(data + value + "\n")
-            elif field == "error" and ERROR_FIELD in leniences:
-                name = "error"
-                data = sized(data + value + "\n")
-
-    def dispatch() -> Iterator[ServerSentEvent]:
-        nonlocal name, data
-        if data != "":
-            yield _event(name, data.removesuffix("\n"))
-        name, data = "", ""
-
-    *lines, rest = re.split("\r\n|\n|\r", text)
-    is_first = True
-    for line in lines:
-        sized(line)
-        yield from process(line.removeprefix("\ufeff") if is_first else line)
-        is_first = False
-    sized(rest)
-    if LAST_BLOCK in leniences:
-        rest = rest.removeprefix("\ufeff") if is_first else rest
-        if rest:
-            yield from process(rest)
-        pending = _event(name, data.removesuffix("\n"))
-        if pending.data.startswith("[DONE]") or _is_json(pending.data):
-            yield from dispatch()
-
-
-def _event(name: str, data: str) -> ServerSentEvent:
-    """What decoding with replacement makes of both."""
-    name, replaced = (part.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for part in (name, data))
-    return ServerSentEvent(name, replaced, bad_utf8=bool(re.search("[\ud800-\udfff]", data)))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def told(body: bytes) -> list[tuple[str, str]]:
@@ -163,7 +83,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(pieces=LINES, cuts=st.lists(st.integers(min_value=0, max_value=120), max_size=12))
 def test_any_body_in_any_reads_gives_what_the_specification_says(pieces, cuts):
     body = b"".join(pieces)

@@ -1,0 +1,1 @@
+"""What tests share: portals, the scripted model server, the page as a person sees it. It holds no tests."""
