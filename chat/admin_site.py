@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 SECTIONS = [
     (_("Providers and models"), ["chat.Provider", "chat.LanguageModel"]),
-    (_("People"), ["auth.User", "auth.Group"]),
+    (_("People"), ["chat.User", "auth.Group"]),
     (_("Usage"), ["chat.UsageRecord", "chat.SelfCheck"]),
     (_("Conversations"), ["chat.Conversation", "chat.Message", "chat.Generation", "chat.Segment"]),
 ]

@@ -9,18 +9,15 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils import timezone
 
 from chat import pricing
 from chat.codes import Code
-from chat.models import Generation, LanguageModel, Price, Provider, State, UsageRecord, priced
+from chat.models import Generation, LanguageModel, Price, Provider, State, UsageRecord, User, priced
 from chat.pricing import Rate
 from chat.timing import Timing, speeds
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True)

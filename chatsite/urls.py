@@ -1,6 +1,14 @@
 """The root of all addresses: the admin, and the portal's own pages. /healthz and /readyz are answered before Django."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
-urlpatterns = [path("admin/", admin.site.urls), path("", include("chat.urls"))]
+urlpatterns = [
+    # Where people stood while the user was Django's own model.
+    re_path(
+        r"^admin/auth/user/(?P<rest>.*)$", RedirectView.as_view(url="/admin/chat/user/%(rest)s", query_string=True)
+    ),
+    path("admin/", admin.site.urls),
+    path("", include("chat.urls")),
+]

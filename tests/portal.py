@@ -218,12 +218,12 @@ class Portal:
         """Another person, added in the admin as an admin would do it; their id. Harmless when they are there."""
         if not self.rows("select id from auth_user where username = ?", name):
             admin = self.login()
-            page = admin.get("/admin/auth/user/add/").text
+            page = admin.get("/admin/chat/user/add/").text
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
             assert token
             fields = {"username": name, "password1": password, "password2": password, "usable_password": "true"}
             answer = admin.post(
-                "/admin/auth/user/add/",
+                "/admin/chat/user/add/",
                 data={"csrfmiddlewaretoken": token[1], **fields},
                 headers={"Referer": self.url + "/admin/"},
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.auth.models import AnonymousUser, Group
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from chat.admin.prices import price_in_words
-from chat.models import CredentialsUnreadable, LanguageModel, Provider
+from chat.models import CredentialsUnreadable, LanguageModel, Provider, User
 from chat.providers import ListedModel, ProviderError, list_models
 from chat.texts.diagnosis import what_failed
 

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserCreationForm
-from django.contrib.auth.models import User
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -18,18 +17,16 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin.links import may_see
-from chat.models import UsageRecord
+from chat.models import UsageRecord, User
 
 
 class AddPersonForm(UserCreationForm):
     """A name and a password, entered twice."""
 
     class Meta(UserCreationForm.Meta):
+        model = User
         labels = {"username": _("Name")}
         help_texts = {"username": _("To log in with: letters, digits and @ . + - _ without spaces.")}
-
-
-admin.site.unregister(User)
 
 
 @admin.register(User)
@@ -37,6 +34,8 @@ class PersonAdmin(UserAdmin):
     """Django's own, simpler where somebody is added, and with what they ask for in the list."""
 
     add_form = AddPersonForm
+    add_form_template = "admin/chat/user/add_form.html"
+    change_user_password_template = "admin/chat/user/change_password.html"  # noqa: S105  a path
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("username", "password1", "password2")}),)
     list_display = ["name", "last_login", "staff", "is_active", "requests_this_month"]
     list_filter = ["is_staff", "is_active", "groups"]

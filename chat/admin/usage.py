@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth.models import User
 from django.db.models import CharField, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest
@@ -22,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin
 from chat.admin.usage_totals import UsageTotals, totals_of
-from chat.models import Generation, UsageRecord
+from chat.models import Generation, UsageRecord, User
 from chat.texts.errors import money_in_words
 from chat.timing import speeds
 

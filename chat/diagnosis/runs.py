@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -21,7 +20,7 @@ from chat.diagnosis import Exchange, Finding, settings_of
 from chat.diagnosis import examine as examinations_of
 from chat.generation.inputs import PreparedRequest, count_usage
 from chat.ledger import NOTHING_SENT, Usage
-from chat.models import LanguageModel, Price, Provider, State, UsageRecord
+from chat.models import LanguageModel, Price, Provider, State, UsageRecord, User
 from chat.pricing import Rate
 
 SETTINGS = ("dialect", "whole_answers", "think_tags", "usage_mode", "max_tokens_field", "refused_fields")

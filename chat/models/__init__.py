@@ -7,6 +7,7 @@ from chat.models.price import Price
 from chat.models.provider import CredentialsUnreadable, Provider
 from chat.models.self_check import SelfCheck
 from chat.models.usage import UsageRecord, priced
+from chat.models.user import User
 
 __all__ = [
     "FINAL_STATES",
@@ -23,6 +24,7 @@ __all__ = [
     "State",
     "Tree",
     "UsageRecord",
+    "User",
     "priced",
     "told_apart",
 ]

@@ -25,7 +25,7 @@ def test_the_sections_stand_in_the_order_of_need(browse):
 
 
 def test_every_page_says_whose_admin_it_is_and_which_version(browse, rows):
-    for page in ("/admin/", "/admin/chat/usagerecord/", "/admin/auth/user/add/"):
+    for page in ("/admin/", "/admin/chat/usagerecord/", "/admin/chat/user/add/"):
         text = browse.get(page).content.decode()
         assert ">chatsite administration</a>" in text
         assert f'<span class="version">{settings.VERSION}</span>' in text
@@ -73,14 +73,14 @@ def test_a_list_that_can_only_be_read_is_called_what_it_lists(browse, name):
     assert "Select" not in page.partition("<main")[0] and "to view" not in page
 
 
-@pytest.mark.parametrize("address", ["/admin/", "/admin/chat/provider/add/", "/admin/auth/user/"])
+@pytest.mark.parametrize("address", ["/admin/", "/admin/chat/provider/add/", "/admin/chat/user/"])
 def test_our_stylesheet_is_the_last_of_every_page(browse, address):
     sheets = re.findall(r'<link rel="stylesheet" href="([^"]*)"', browse.get(address).content.decode())
     assert re.search(r"chat/css/admin(\.\w+)?\.css$", sheets[-1])
 
 
 @pytest.mark.parametrize(
-    "address", ["/admin/", "/admin/auth/user/", "/admin/auth/user/add/", "/admin/chat/usagerecord/"]
+    "address", ["/admin/", "/admin/chat/user/", "/admin/chat/user/add/", "/admin/chat/usagerecord/"]
 )
 def test_nothing_is_inline_under_the_strict_policy(browse, rows, address):
     answer = browse.get(address)

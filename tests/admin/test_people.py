@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from chat.models import UsageRecord
 
-ADD = "/admin/auth/user/add/"
-LIST = "/admin/auth/user/"
+ADD = "/admin/chat/user/add/"
+LIST = "/admin/chat/user/"
 PASSWORD = "a long river of words"
 
 

@@ -107,7 +107,7 @@ def test_totals_are_of_all_pages_in_a_fixed_number_of_queries(browse, django_ass
 
 def test_a_record_leads_to_its_generation_and_person(browse, staff, rows):
     generation = f'href="/admin/chat/generation/{rows["generation"].pk}/change/"'
-    person = f'href="/admin/auth/user/{staff.pk}/change/"'
+    person = f'href="/admin/chat/user/{staff.pk}/change/"'
     for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
         page = browse.get(address).content.decode()
         assert generation in page and person in page
@@ -136,7 +136,7 @@ def test_links_lead_nobody_to_a_closed_door(client, staff, rows):
     client.force_login(staff)
     for address in (LIST, f"{LIST}{rows['usagerecord'].pk}/change/"):
         page = client.get(address).content.decode()
-        assert "/admin/chat/generation/" not in page and "/admin/auth/user/" not in page
+        assert "/admin/chat/generation/" not in page and "/admin/chat/user/" not in page
         assert "gpt-4o-mini" in page and "staff" in page
 
 

@@ -72,7 +72,7 @@ async def test_a_person_deleted_under_a_running_answer_ends_it_and_keeps_the_fig
     page = client.get("/chat/").text
     token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
     deleted = client.post(
-        f"/admin/auth/user/{colleague}/delete/",
+        f"/admin/chat/user/{colleague}/delete/",
         data={"csrfmiddlewaretoken": token, "post": "yes"},
         headers={"Referer": portal.url + "/admin/"},
     )

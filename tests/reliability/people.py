@@ -19,15 +19,14 @@ def main(names: list[str]) -> None:
     django.setup()
 
     from django.conf import settings
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.auth.models import User
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
     from django.contrib.sessions.backends.db import SessionStore
     from django.db import transaction
 
     sessions = {}
     with transaction.atomic():
         for name in names:
-            user, is_new = User.objects.get_or_create(username=name)
+            user, is_new = get_user_model().objects.get_or_create(username=name)
             if is_new:
                 user.set_unusable_password()
                 user.save()
