@@ -15,7 +15,8 @@ from django.conf import settings
 
 from chat.generation.recovery import DataDirectoryLock
 from chat.management.commands.check_messages import problems_of
-from chat.management.commands.setup_portal import cache_lock, compile_catalogue, copy_database
+from chat.management.commands.setup_portal import cache_lock, compile_catalogue
+from chat.upgrades import copy_database
 
 UPSTREAM = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "a"}
 

@@ -57,7 +57,7 @@ def manage(data, *arguments):
     env = {**os.environ, **KEYS, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "fake"}
     env["PORTAL_DATA_DIR"] = str(data)
     call = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(call, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True)
+    return subprocess.run(call, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture

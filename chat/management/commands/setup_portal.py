@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import fcntl
 import hashlib
 import os
 import secrets
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from django.db.migrations.executor import MigrationExecutor
 from chat import environment_models
 from chat.generation.recovery import DataDirectoryBusy, data_lock
 from chat.tokens import seed_tables
+from chat.upgrades import copies_folder, copy_database, database_file, why_too_new
 
 
 class Command(BaseCommand):
@@ -44,6 +43,7 @@ class Command(BaseCommand):
             self._say(str(busy))
             sys.exit(1)
         try:
+            self._refuse_what_is_too_new()
             self._migrate()
             with cache_lock(settings.PORTAL_CACHE_DIR):
                 seed_tables(settings.PORTAL_CACHE_DIR / "tiktoken")
@@ -54,14 +54,19 @@ class Command(BaseCommand):
         finally:
             lock.release()
 
+    def _refuse_what_is_too_new(self) -> None:
+        if reason := why_too_new():
+            self._say(reason)
+            sys.exit(1)
+
     def _migrate(self) -> None:
-        database = Path(str(connection.settings_dict["NAME"]))
+        database = database_file()
         database.touch(mode=0o600)  # SQLite would make it readable by all; its other files take over the mode
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return
         if executor.loader.applied_migrations:
-            self._say(f"copied the database to {copy_database(database, settings.PORTAL_DATA_DIR / 'backups')}")
+            self._say(f"copied the database to {copy_database(database, copies_folder())}")
         self._say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
 
@@ -129,20 +134,6 @@ def cache_lock(folder: Path) -> Iterator[None]:
     with (folder / "setup.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def copy_database(database: Path, folder: Path) -> Path:
-    """Copy a SQLite database, what is still in its write-ahead log included; returns the copy's path."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-    target = folder / f"before-migration-{now}.sqlite3"
-    descriptor, partial = tempfile.mkstemp(dir=folder)  # with mode 0600
-    os.close(descriptor)
-    with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(partial)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")  # one file, to be moved about without its companions
-    os.replace(partial, target)
-    return target
 
 
 def compile_catalogue(po: Path, mo: Path) -> None:

@@ -25,9 +25,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # those that read the database come below, behind the lock
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit code 0 after a drain, 1 when the port or the data directory is taken or the database isn't migrated."""
+        """Exit code 0 after a drain; 1 when the port or the data directory is taken, or the database is of another
+        version."""
         from chat.generation.failpoint import POINTS
         from chat.generation.recovery import DataDirectoryBusy, data_lock, sweep
+        from chat.upgrades import why_too_new
 
         lock = data_lock()
         if settings.PORTAL_FAILPOINT and settings.PORTAL_FAILPOINT not in POINTS:
@@ -40,6 +42,8 @@ class Command(BaseCommand):
         except OSError as error:
             leave(f"PORTAL_DATA_DIR: {settings.PORTAL_DATA_DIR} can't be used: {error.strerror}")
         try:
+            if reason := why_too_new():
+                leave(reason)
             if behind := unapplied_migrations():
                 leave(f"{behind} migrations are not applied; run: ./run.py, or manage.py setup_portal")
             self.check(tags=[Tags.database], databases=["default"])  # a lost key is said now, not at the first answer
