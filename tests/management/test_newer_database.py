@@ -1,19 +1,16 @@
 """A database that a newer version has upgraded: this version leaves it alone and names the copy to go back to."""
 
-import contextlib
 import shutil
-import sqlite3
 
 import pytest
 
-from tests.management.test_user_upgrade import manage
+from tests.databases.files import change, manage
 
 UNKNOWN = "chat", "9999_of_a_newer_version"
 
 
-def record(database, *migration):
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("insert into django_migrations (app, name, applied) values (?, ?, '2026-01-01')", migration)
+def record(database, app, name):
+    change(database, f"insert into django_migrations (app, name, applied) values ('{app}', '{name}', '2026-01-01')")
 
 
 @pytest.fixture(scope="module")
