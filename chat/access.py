@@ -9,12 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
-from django.http import parse_cookie
+from django.contrib.auth import get_user
+from django.http import HttpRequest, parse_cookie
 from django.http.request import validate_host
 from django.utils import translation
-from django.utils.crypto import constant_time_compare
-from django.utils.translation.trans_real import parse_accept_lang_header
 
 Scope = MutableMapping[str, Any]
 ASGIMessage = MutableMapping[str, Any]
@@ -66,42 +64,53 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
 
 def session_key(scope: Scope) -> str:
     """The session's key from the cookie, '' without one."""
-    cookies: dict[str, str] = {}
-    for header in _headers(scope, b"cookie"):
-        cookies.update(parse_cookie(header))
-    return cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return _request(scope).COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+
+
+def language_of(scope: Scope) -> str:
+    """The reader's language as pages choose it: by the cookie, else by Accept-Language, else the portal's."""
+    return translation.get_language_from_request(_request(scope))
+
+
+def _request(scope: Scope) -> HttpRequest:
+    """The cookies and languages of a handshake, as Django's functions take them."""
+    request = HttpRequest()
+    request.COOKIES = parse_cookie("; ".join(_headers(scope, b"cookie")))
+    request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(_headers(scope, b"accept-language"))
+    return request
+
+
+class SessionData(dict[str, Any]):
+    """What a session holds, for reading: a socket can't give the browser the cookie of a changed session.
+
+    Django's get_user changes one that was signed with an old key, and ends one whose password has changed. The next
+    request for a page does both.
+    """
+
+    def cycle_key(self) -> None:
+        """Leave the session as it is."""
+
+    def flush(self) -> None:
+        """Leave the session as it is."""
 
 
 def user_of_session(key: str) -> dict[str, Any] | None:
     """`{id, name}` of the active user who is logged in with this session; None when nobody is.
 
-    Reads the database. The same questions as django.contrib.auth.get_user asks, at every call anew, so that a logout, a
-    changed password or a deactivation counts at once.
+    Reads the database, at every call anew, so that a logout, a changed password or a deactivation counts at once.
     """
     if not key:
         return None
-    session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    if session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
-        return None
+    request = HttpRequest()
+    # guard: a socket changes no session
+    session = SessionData(import_module(settings.SESSION_ENGINE).SessionStore(key).items())
+    request.session = session  # type: ignore[assignment]  # get_user asks for no more than these have in common
     # guard: a session ends with its account
-    user = get_user_model().objects.filter(pk=session.get(SESSION_KEY), is_active=True).first()
-    if user is None:
-        return None
     # guard: a session ends with its password
-    if not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+    user = get_user(request)
+    if not user.is_authenticated:
         return None
     return {"id": user.pk, "name": user.get_full_name() or user.get_username()}
-
-
-def language_of(scope: Scope) -> str:
-    """The reader's language by the Accept-Language of the handshake, else the portal's."""
-    for header in _headers(scope, b"accept-language"):
-        for wanted, _ in parse_accept_lang_header(header[:500]):
-            try:
-                return translation.get_supported_language_variant(wanted)
-            except LookupError:
-                continue
-    return settings.LANGUAGE_CODE
 
 
 class InboundGuard:

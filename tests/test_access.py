@@ -4,9 +4,19 @@ import asyncio
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.sessions.models import Session
 from django.test import Client
 
-from chat.access import INBOUND_BYTES, INBOUND_FRAMES, ExactOrigin, InboundGuard, user_of_session
+from chat.access import (
+    INBOUND_BYTES,
+    INBOUND_FRAMES,
+    ExactOrigin,
+    InboundGuard,
+    language_of,
+    session_key,
+    user_of_session,
+)
 
 ORIGIN, HOST = (b"origin", b"http://testserver"), (b"host", b"testserver")
 
@@ -101,3 +111,70 @@ def test_a_session_ends_with_its_password(owner, session):
 def test_a_session_of_a_door_that_was_closed_is_none(session, settings):
     settings.AUTHENTICATION_BACKENDS = ["another.Backend"]
     assert user_of_session(session.session_key) is None
+
+
+def test_a_session_signed_with_an_old_key_is_its_users_and_stays_as_it_is(owner, session, settings):
+    stored = Session.objects.get().session_data
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key of the portal"
+
+    assert user_of_session(session.session_key) == {"id": owner.pk, "name": "owner"}
+    assert Session.objects.get(pk=session.session_key).session_data == stored, "the browser's cookie still names it"
+
+
+def test_a_session_signed_with_a_key_that_was_taken_out_is_nobodys_and_stays_as_it_is(session, settings):
+    settings.SECRET_KEY = "another key of the portal"
+
+    assert user_of_session(session.session_key) is None
+    assert Session.objects.filter(pk=session.session_key).exists()
+
+
+class OfficeHours(ModelBackend):
+    """A back-end with a rule of its own."""
+
+    are_over = False
+
+    def get_user(self, user_id):
+        return None if self.are_over else super().get_user(user_id)
+
+
+def test_the_back_end_that_let_somebody_in_is_asked(client: Client, owner, settings, monkeypatch):
+    settings.AUTHENTICATION_BACKENDS = [f"{__name__}.OfficeHours"]
+    client.force_login(owner)
+    key = client.session.session_key or ""
+    assert user_of_session(key) == {"id": owner.pk, "name": "owner"}
+
+    monkeypatch.setattr(OfficeHours, "are_over", True)
+
+    assert user_of_session(key) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "language"),
+    [
+        ([], "en"),
+        ([(b"accept-language", b"de-AT, fr;q=0.5")], "de"),
+        ([(b"accept-language", b"xx, fr;q=0.5")], "fr"),
+        ([(b"accept-language", b"xx"), (b"accept-language", b"fr")], "fr"),
+        ([(b"accept-language", b"de"), (b"cookie", b"django_language=fr")], "fr"),
+        ([(b"accept-language", b"de"), (b"cookie", b"a=b"), (b"cookie", b"django_language=fr")], "fr"),
+        ([(b"accept-language", b"de"), (b"cookie", b"django_language=xx")], "de"),
+    ],
+)
+def test_the_language_is_chosen_as_for_pages(headers, language, settings):
+    settings.LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French")]
+
+    assert language_of({"type": "websocket", "headers": headers}) == language
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ([], ""),
+        ([(b"cookie", b"other=1; NAME=abc")], "abc"),
+        ([(b"cookie", b"other=1"), (b"cookie", b"NAME=abc")], "abc"),
+    ],
+)
+def test_the_session_is_named_by_its_cookie(headers, key, settings):
+    named = [(name, value.replace(b"NAME", settings.SESSION_COOKIE_NAME.encode())) for name, value in headers]
+
+    assert session_key({"type": "websocket", "headers": named}) == key

@@ -28,6 +28,7 @@ from tests.mutation.mutations import (
 MACHINE = "tests/generation/test_state_machine.py"
 FOLLOWING_JS = "tests/js/following.test.mjs"
 ACCESS = "tests/test_access.py::test_"
+ANY_USER = 'import_module("chat.models").User.objects.get(pk=request.session["_auth_user_id"])'
 ADMISSION = "tests/process/test_doors.py::test_"
 CONSUMER = "tests/test_consumers.py::test_"
 CONTINUE = "tests/process/test_continue.py::test_"
@@ -191,8 +192,13 @@ ENTRY = [
     Guard("the origin is one of ours", condition_without(2), ORIGIN),
     Guard("there is one origin", compare(ast.Lt), ORIGIN),
     Guard("the host is one of ours", value("bool(host)"), ORIGIN),
-    Guard("a session ends with its account", without_argument("is_active"), ACCESS + "a_session_ends_with_the_account"),
-    Guard("a session ends with its password", condition(False), ACCESS + "a_session_ends_with_its_password"),
+    Guard("a session ends with its account", value(ANY_USER), ACCESS + "a_session_ends_with_the_account"),
+    Guard("a session ends with its password", value(ANY_USER), ACCESS + "a_session_ends_with_its_password"),
+    Guard(
+        "a socket changes no session",
+        value("import_module(settings.SESSION_ENGINE).SessionStore(key)"),
+        ACCESS + "a_session_signed_with_an_old_key_is_its_users_and_stays_as_it_is",
+    ),
     Guard(
         "every command asks for the session again", delete(), ADMISSION + "a_logout_ends_what_the_open_socket_may_do"
     ),
