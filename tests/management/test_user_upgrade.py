@@ -88,7 +88,8 @@ def test_going_back_to_before_the_user_model_gives_the_grants_back(data):
     assert ("auth",) in rows(database, USER_TYPES)
 
 
-def test_the_old_address_of_people_leads_to_the_new_one(client: Client):
-    answer = client.get("/admin/auth/user/7/change/?_popup=1")
+@pytest.mark.parametrize("tail", ["", "add/", "?q=owner&p=1", "7/change/?_popup=1"])
+def test_the_old_address_of_people_leads_to_the_new_one(client: Client, tail):
+    answer = client.get(f"/admin/auth/user/{tail}")
 
-    assert (answer.status_code, answer["Location"]) == (302, "/admin/chat/user/7/change/?_popup=1")
+    assert (answer.status_code, answer["Location"]) == (302, f"/admin/chat/user/{tail}")
