@@ -23,6 +23,7 @@ from chat.ledger import Usage
 from chat.models import FINAL_STATES, Conversation, Generation, LanguageModel, Provider, State, UsageRecord
 from chat.protocol import Regenerate, Send
 from chat.timing import Timing
+from tests.support.examples import examples
 
 TRANSITIONS = {
     (None, "queued"),
@@ -37,9 +38,7 @@ ENDS = st.sampled_from(FINAL_STATES)
 END = ("state", "finish_reason", "error_code", "deltas", "finished_at")
 # Making a failure shorter takes minutes on a database: add Phase.shrink by hand.
 PHASES = [Phase.generate]
-STEPS = hypothesis_settings(
-    max_examples=max(1, hypothesis_settings.default.max_examples * 15 // 100), stateful_step_count=40, phases=PHASES
-)
+STEPS = hypothesis_settings(max_examples=examples(0.15), stateful_step_count=40, phases=PHASES)
 SLOTS, WAITING = 2, 3
 COUNTED = Usage(3, 4, 7, source=UsageRecord.UsageSource.COUNTED)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.providers import sse
+from tests.support.examples import examples
 from tests.support.reading import BOM, collect, decode, rarely, reads_of
 from tests.support.sse_by_the_book import LENIENCES, by_the_book
 
@@ -55,7 +56,7 @@ def test_any_stream_is_read_as_the_standard_says_with_three_additions():
     """Whatever differs from the standard is one of LENIENCES, and each of them is seen at work."""
     differs: Counter[str] = Counter()
 
-    @settings(max_examples=10 * settings.default.max_examples)
+    @settings(max_examples=examples(10))
     @given(CUT_STREAMS)
     def read(drawn: tuple[bytes, list[bytes]]) -> None:
         body, reads = drawn
@@ -70,8 +71,8 @@ def test_any_stream_is_read_as_the_standard_says_with_three_additions():
 
     read()
     print(dict(differs))
-    assert differs["in nothing"] > settings.default.max_examples / 2
-    assert all(differs[one] > settings.default.max_examples / 50 for one in LENIENCES)
+    assert differs["in nothing"] > examples(0.5)
+    assert all(differs[one] > examples(0.02) for one in LENIENCES)
 
 
 @pytest.mark.parametrize("most", [8, 30, 300])

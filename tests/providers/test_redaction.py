@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from chat.providers.redaction import LENGTH, MASK, REMEMBERED, Known, learn, masked, redact, word_of
-from tests.providers.test_sse_random import seconds
+from tests.support.processor_time import seconds
 
 KEY = "sk-proj-Ab12Cd34Ef56Gh78Ij90Kl"
 PLAIN_KEY = "correct-horse-battery-staple"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chat.providers import ProviderError
 from chat.providers.sse import EVENT_BYTES, Decoder, ServerSentEvent
+from tests.support.examples import examples
 from tests.support.sse_by_the_book import (
     by_the_book,
 )
@@ -83,7 +84,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=examples(3))
 @given(pieces=LINES, cuts=st.lists(st.integers(min_value=0, max_value=120), max_size=12))
 def test_any_body_in_any_reads_gives_what_the_specification_says(pieces, cuts):
     body = b"".join(pieces)

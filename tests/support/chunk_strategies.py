@@ -99,7 +99,7 @@ def chunks(one_in: int) -> st.SearchStrategy[Any]:
         choices=rarely(st.lists(choice, min_size=1, max_size=1), st.lists(choice, max_size=2), 4),
     )
     chunk = seldom(chunk, 3, usage=counts, x_groq=st.fixed_dictionaries({"usage": counts}))
-    chunk = seldom(chunk, 30, error=error)
+    chunk = seldom(chunk, 12, error=error)
     return spoilt(seldom(chunk, 30, type=st.sampled_from(["error", "ping"]), object=st.sampled_from(["error", "x"])))
 
 

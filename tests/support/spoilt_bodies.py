@@ -148,15 +148,15 @@ ROUGH: list[Mutation] = [*GENTLE, flip, flip, drop, drop, double, double, splice
 def _part_of(draw: st.DrawFn, body: bytes) -> tuple[int, int]:
     """Where some part begins and ends; short ones are more likely."""
     start = draw(st.integers(0, len(body)))
-    size = draw(st.sampled_from([1, 2, 8, 40, 300]) | st.integers(0, len(body)))
+    size = draw(st.one_of(st.sampled_from([1, 2, 8, 40, 300]), st.integers(0, len(body))))
     return start, min(len(body), start + size)
 
 
 def _otherwise(draw: st.DrawFn, value: Any) -> Any:
     """The same value with a change somewhere in it."""
     inner = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
-    if inner and draw(st.integers(0, 6)):
-        key = draw(st.sampled_from(inner))
+    if inner and draw(st.integers(0, 6)) > 0:
+        key: Any = draw(st.sampled_from(inner))
         changed = value.copy()
         changed[key] = _otherwise(draw, value[key])
         fate = draw(st.integers(0, 9))
