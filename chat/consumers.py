@@ -85,7 +85,7 @@ class ChatConsumer(AsyncConsumer):
         self.session = session_key(self.scope)
         self.language = language_of(self.scope)
         await self.send({"type": "websocket.accept"})
-        user = await self.runner.read(user_of_session, self.session)
+        user = await self.runner.database.read(user_of_session, self.session)
         if user is None:
             await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
             return
@@ -167,7 +167,7 @@ class ChatConsumer(AsyncConsumer):
 
     async def is_still_logged_in(self) -> bool:
         """Ask the database again: a session that ended must have no effect from now on."""
-        user = await self.runner.read(user_of_session, self.session)
+        user = await self.runner.database.read(user_of_session, self.session)
         if self.user is not None and user is not None and user["id"] == self.user["id"]:
             return True
         await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
@@ -269,7 +269,7 @@ class ChatConsumer(AsyncConsumer):
     async def choices(self) -> list[dict[str, Any]]:
         """The models that this user may choose, with how they do, in the reader's language."""
         changes = self.runner.health.changes
-        choices: list[dict[str, Any]] = await self.runner.read(
+        choices: list[dict[str, Any]] = await self.runner.database.read(
             _choices, self.user_id, self.runner.model_stats, self.language
         )
         self.known_changes = changes

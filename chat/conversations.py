@@ -13,7 +13,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.utils import timezone
 
-from chat.database import Readers, Writer
+from chat.database import Database
 from chat.live.subscriptions import Subscription, Subscriptions, frames
 from chat.models import Conversation
 from chat.protocol import Frame
@@ -29,19 +29,18 @@ class NotFound(Exception):
 class Conversations:
     """The conversations of all users, behind the one writer."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, database: Database) -> None:
         self.news = Subscriptions()
-        self._writer = writer
-        self._readers = readers
+        self._database = database
 
     async def create(self, user_id: int) -> uuid.UUID:
         """An empty conversation, so that its options can be kept before the first prompt; it isn't listed yet."""
-        created = await self._writer.write(lambda: Conversation.objects.create(owner_id=user_id))
+        created = await self._database.write(lambda: Conversation.objects.create(owner_id=user_id))
         return created.pk
 
     async def change(self, user_id: int, conversation: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:
         """Set fields; of `options` only those given, None takes one away. The changed row. Raises NotFound."""
-        changed = await self._writer.write(lambda: _change(user_id, conversation, changes))
+        changed = await self._database.write(lambda: _change(user_id, conversation, changes))
         self.news.tell(user_id, conversation)
         return changed
 
@@ -49,7 +48,7 @@ class Conversations:
         """Gone for everybody at once; its row stays for KEPT, and answers that run go on so long. Raises NotFound."""
         # guard: a conversation is deleted by its owner
         mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
-        if not await self._writer.write(lambda: mine.update(deleted_at=timezone.now())):
+        if not await self._database.write(lambda: mine.update(deleted_at=timezone.now())):
             raise NotFound
         self.news.tell(user_id, conversation)
 
@@ -57,7 +56,7 @@ class Conversations:
         """Bring a deleted one back as it was. Raises NotFound when it is too late."""
         # guard: a conversation is brought back by its owner
         deleted = Conversation.objects.filter(owner_id=user_id, pk=conversation).exclude(deleted_at=None)
-        if not await self._writer.write(lambda: deleted.update(deleted_at=None)):
+        if not await self._database.write(lambda: deleted.update(deleted_at=None)):
             raise NotFound
         self.news.tell(user_id, conversation)
 
@@ -67,29 +66,29 @@ class Conversations:
         if conversation is not None:
             # guard: a conversation is watched by its owner
             found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
-            known = await self._readers.read(found.with_state().first)
+            known = await self._database.read(found.with_state().first)
             if known is None:
                 watch.conversation = before
                 raise NotFound
             if known.unread:  # type: ignore[attr-defined]  # annotated by with_state
-                await self._writer.write(lambda: found.update(seen_at=timezone.now()))
+                await self._database.write(lambda: found.update(seen_at=timezone.now()))
                 self.news.tell(watch.user_id, conversation)
 
     async def told(self, watch: Subscription) -> list[Frame]:
         """The frames for what waits for a tab. After a DatabaseError it still waits."""
         conversations, messages = watch.take()
         try:
-            return await self._readers.read(frames, watch.user_id, conversations, messages)
+            return await self._database.read(frames, watch.user_id, conversations, messages)
         except DatabaseError:
             watch.put_back(conversations, messages)
             raise
 
     async def purge(self) -> None:
-        """Delete for good what nobody brought back in time. Answers that still run are let go by the runner."""
+        """Delete for good what nobody brought back in time. The runner ends what still runs."""
         # guard: what was deleted stays for Undo
         overdue = Conversation.objects.filter(deleted_at__lt=timezone.now() - KEPT)
-        for pk in await self._readers.read(lambda: list(overdue.values_list("pk", flat=True)[:20])):
-            await self._writer.write(lambda pk=pk: overdue.filter(pk=pk).delete())  # type: ignore[misc]
+        for pk in await self._database.read(lambda: list(overdue.values_list("pk", flat=True)[:20])):
+            await self._database.write(lambda pk=pk: overdue.filter(pk=pk).delete())  # type: ignore[misc]
 
 
 def _change(user_id: int, pk: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:

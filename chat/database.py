@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,49 @@ T = TypeVar("T")
 BATCH_JOBS = 200
 BATCH_SECONDS = 0.02
 READERS = 4
+WRITE_WAIT = (0.1, 2.0)
+"""Seconds between tries to write: the first wait, doubled up to the second."""
 FIRST, IN_TURN, LAST = range(3)
 """What people see already goes before what they just asked for: a kill would take it."""
+
+
+class Database:
+    """How one process reads and writes: one writer, and a few readers."""
+
+    def __init__(self) -> None:
+        self._writer = Writer()
+        self._readers = Readers()
+
+    def open(self) -> None:
+        """Start the writer's thread."""
+        self._writer.open()
+
+    def close(self) -> None:
+        """End all threads; needs no event loop, and is harmless when they have ended."""
+        self._writer.close()
+        self._readers.close()
+
+    async def write(self, work: Callable[[], T], *, first: bool = False) -> T:
+        """Run `work` in the writer's transaction; see Writer.write."""
+        return await self._writer.write(work, first=first)
+
+    async def read(self, work: Callable[..., T], *args: Any) -> T:
+        """Run `work(*args)` in a reader thread."""
+        return await self._readers.read(work, *args)
+
+    async def write_persistently(self, work: Callable[[], T]) -> T:
+        """Write, again and again until the database takes it: locked or full, it will be free one day.
+
+        Raises what no waiting mends, such as a violated constraint.
+        """
+        wait, longest = WRITE_WAIT
+        while True:
+            try:
+                return await self.write(work)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("the database does not write yet: %s", error)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, longest)
 
 
 class _Job:

@@ -17,6 +17,7 @@ from chat import pricing
 from chat.codes import Code
 from chat.models import Generation, LanguageModel, Price, Provider, State, UsageRecord, User, priced
 from chat.pricing import Rate
+from chat.providers import UsageReported
 from chat.timing import Timing, speeds
 
 
@@ -40,6 +41,18 @@ class Usage:
     def cost(self, rate: Rate | None) -> Decimal | None:
         """What these tokens cost, in the currency of the rate; None = unknown."""
         return pricing.cost(rate, self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+
+
+def reported(usage: UsageReported) -> Usage:
+    """The usage that an upstream reported."""
+    return Usage(
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        usage.reasoning_tokens,
+        usage.cached_tokens,
+        source=UsageRecord.UsageSource.REPORTED,
+    )
 
 
 NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.UsageSource.COUNTED)

@@ -50,7 +50,7 @@ async def why_not_ready(runner: Runner) -> str:
         return "draining"
     try:
         async with asyncio.timeout(READY_SECONDS):
-            await runner.write(_nothing)  # its transaction takes the write lock
+            await runner.database.write(_nothing)  # its transaction takes the write lock
     except (DatabaseError, TimeoutError, RuntimeError) as error:
         logger.warning("not ready: the database does not write: %s", error or "no answer within a second")
         return "the database does not write"

@@ -186,14 +186,14 @@ class _Visit:
             raise exchange.error
         if not exchange.came:
             if meaning_of(exchange.finish_reason) == "length":  # all of them went into reasoning that isn't shown
-                return "odd", {"case": "silent", "finish_reason": exchange.finish_reason}
+                return "odd", {"case": "silent", "finish_reason": exchange.finish_reason or ""}
             raise ProviderError(Code.ANSWER_EMPTY)
         detail: dict[str, Any] = {
             "case": "came",
             "text": self._asked.shown(exchange.text or exchange.reasoning),
             "response_model": self._asked.shown(exchange.response_model),
-            "finish_reason": self._asked.shown(exchange.finish_reason),
-            "deltas": exchange.watch.timing().deltas,
+            "finish_reason": self._asked.shown(exchange.finish_reason or ""),
+            "deltas": exchange.stopwatch.timing().deltas,
         }
         if tags := _think_tags(exchange.text):
             is_known = tags == self._asked.present.think_tags
@@ -202,9 +202,9 @@ class _Visit:
 
     async def _time_saved(self) -> Verdict:
         streamed = self._asked.stream()
-        first_ms = streamed.watch.timing().ttft_ms
+        first_ms = streamed.stopwatch.timing().ttft_ms
         whole = self._asked.whole if self._asked.whole is not None and self._asked.is_whole else streamed
-        whole_ms = whole.watch.timing().duration_ms
+        whole_ms = whole.stopwatch.timing().duration_ms
         if first_ms is None or not whole_ms:
             raise Skipped("unclear")
         saved = whole_ms - first_ms
@@ -220,7 +220,7 @@ class _Visit:
     async def _really_streams(self) -> Verdict:
         """By pieces and time: a buffer on the way gives much at once, late, and little time between first and last."""
         streamed = self._asked.stream()
-        timing = streamed.watch.timing()
+        timing = streamed.stopwatch.timing()
         length = len(streamed.text) + len(streamed.reasoning)
         spread, duration = float(timing.writing_ms or 0) / 1000, (timing.duration_ms or 0) / 1000
         detail = {
@@ -290,7 +290,7 @@ class _Visit:
             return "odd", {"case": "refused", "stop": stop}
         if exchange.error is not None:
             raise exchange.error
-        detail = {"stop": stop, "finish_reason": self._asked.shown(exchange.finish_reason)}
+        detail = {"stop": stop, "finish_reason": self._asked.shown(exchange.finish_reason or "")}
         if stop in exchange.text:
             is_end = exchange.text.rstrip().endswith(stop) and exchange.text.count(stop) == 1
             return ("odd", {"case": "returned", **detail}) if is_end else ("bad", {"case": "ignored", **detail})
@@ -340,7 +340,9 @@ class _Visit:
         before = await self.inside.running()
         if before is None:
             raise Skipped("unseen")
-        pace = float(streamed.watch.timing().writing_ms or 0) / 1000 / max(streamed.watch.timing().deltas - 1, 1)
+        pace = (
+            float(streamed.stopwatch.timing().writing_ms or 0) / 1000 / max(streamed.stopwatch.timing().deltas - 1, 1)
+        )
         during: int | None = None
 
         async def look() -> bool:

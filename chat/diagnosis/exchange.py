@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from chat.codes import Code
 from chat.providers import build
 from chat.providers.base import (
+    Adapter,
     CompletionRequest,
     Endpoint,
-    Event,
-    FinishReported,
-    ModelNamed,
     ProviderError,
-    ResponseStarted,
     TextDelta,
     UnsupportedField,
     UsageReported,
-    Warned,
 )
-from chat.timing import Stopwatch
+from chat.providers.call import Call
 
 MOST_CHARACTERS = 4000
 """A server that doesn't obey a limit is not read to its end."""
 
 
-@dataclass
-class Exchange:
-    """A question, and its answer as it came. A failure is part of it: `run` raises nothing of upstream's.
+class Exchange(Call):
+    """A question, and its answer as it came. A failure is part of it: `ask` raises nothing of upstream's.
 
     pieces        how many reads of the body brought text
     usage_places  where usage lay, each time it came (UsageReported)
     refused       the fields that upstream didn't take; the question was sent again without them
-    is_cut        we left before the end
     """
 
-    endpoint: Endpoint
-    request: CompletionRequest
-    text: str = ""
-    reasoning: str = ""
-    finish_reason: str = ""
-    usage: UsageReported | None = None
-    usage_places: list[str] = field(default_factory=list)
-    rate_limits: Mapping[str, str] = field(default_factory=dict)
-    response_model: str = ""
-    request_id: str = ""
-    warnings: list[str] = field(default_factory=list)
-    refused: list[UnsupportedField] = field(default_factory=list)
-    pieces: int = 0
-    error: ProviderError | None = None
-    is_cut: bool = False
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    _is_answered: bool = False
-    _is_sent: bool = False
-    _reads: int = 0
-    _read_with_text: int = 0
+    def __init__(self, endpoint: Endpoint, request: CompletionRequest) -> None:
+        super().__init__()
+        self.endpoint = endpoint
+        self.request = request
+        self.text = self.reasoning = ""
+        self.usage_places: list[str] = []
+        self.refused: list[UnsupportedField] = []
+        self.pieces = 0
+        self.error: ProviderError | None = None
+        self._reads = self._read_with_text = 0
 
     @property
     def is_streamed(self) -> bool:
@@ -77,68 +60,38 @@ class Exchange:
     @property
     def reached_the_model(self) -> bool:
         """It may have cost something: an answer began, or we gave up waiting for one."""
-        return self._is_answered or (self._is_sent and (self.is_cut or self.code == Code.UPSTREAM_TIMEOUT))
+        return self.is_answered or (self.is_sent and (self.is_cut or self.code == Code.UPSTREAM_TIMEOUT))
 
-    async def run(self, seconds: float, leave: Callable[[], Awaitable[bool]] | None = None) -> Exchange:
+    async def ask(self, seconds: float, leave: Callable[[], Awaitable[bool]] | None = None) -> None:
         """Ask, and read the answer for at most so many seconds; `leave` is asked at each delta whether to go."""
+
+        async def has_enough() -> bool:
+            is_long = len(self.text) + len(self.reasoning) > MOST_CHARACTERS
+            return is_long or (leave is not None and await leave())
+
         try:
-            async with asyncio.timeout(seconds), aclosing(self._deltas()) as deltas:
-                async for _ in deltas:
-                    is_long = len(self.text) + len(self.reasoning) > MOST_CHARACTERS
-                    if is_long or (leave is not None and await leave()):
-                        break
-        except TimeoutError:
-            self.error = ProviderError(Code.UPSTREAM_TIMEOUT, f"{seconds:g} s", permanent=True)
+            await self.run(self.request, self._adapter, seconds, too_late=Code.UPSTREAM_TIMEOUT, leave=has_enough)
         except ProviderError as error:
             self.error = error
-        return self
 
-    async def _deltas(self) -> AsyncGenerator[TextDelta, None]:
+    @asynccontextmanager
+    async def _adapter(self) -> AsyncGenerator[Adapter, None]:
         adapter = build(replace(self.endpoint, remember=self.refused.append))
         try:
-            async with aclosing(adapter.stream(self.request, self)) as events:
-                async for event in events:
-                    self._take(event)
-                    if isinstance(event, TextDelta):
-                        yield event
-        except (asyncio.CancelledError, GeneratorExit):
-            self.is_cut = True
-            raise
+            yield adapter
         finally:
             await adapter.aclose()
 
-    # The adapter's probe ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def started(self) -> None:
-        """The request is handed to the HTTP client."""
-        self.watch.started()
-
-    def sent(self) -> None:
-        """The whole request has left."""
-        self._is_sent = True
-
-    def received(self) -> None:
-        """Bytes of the body were read."""
+    def on_received(self) -> None:
         self._reads += 1
-        self.watch.received()
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case TextDelta(text, reasoning):
-                self.text += text
-                self.reasoning += reasoning
-                self.watch.delta()
-                if self._reads != self._read_with_text:
-                    self._read_with_text = self._reads
-                    self.pieces += 1
-            case FinishReported(reason):
-                self.finish_reason = reason
-            case UsageReported():
-                self.usage = event
-                self.usage_places.append(event.place)
-            case ResponseStarted(request_id, rate_limits):
-                self._is_answered, self.request_id, self.rate_limits = True, request_id, rate_limits
-            case ModelNamed(model):
-                self.response_model = model
-            case Warned(what):
-                self.warnings.append(what)
+    def on_delta(self, delta: TextDelta) -> None:
+        super().on_delta(delta)
+        self.text += delta.text
+        self.reasoning += delta.reasoning
+        if self._reads != self._read_with_text:
+            self._read_with_text = self._reads
+            self.pieces += 1
+
+    def on_usage(self, usage: UsageReported) -> None:
+        self.usage_places.append(usage.place)

@@ -174,7 +174,7 @@ class Questions:
         self.all.append(exchange)
         if self._note is not None:
             self._note(exchange)
-        await exchange.run(self._seconds, leave)
+        await exchange.ask(self._seconds, leave)
         if endpoint.dialect == self.endpoint.dialect:  # what another endpoint refuses says nothing of this one
             self.refused += exchange.refused
         return exchange

@@ -175,11 +175,11 @@ def _outcome(exchange: Exchange, usage: Usage, rate: Rate | None) -> ledger.Outc
     return ledger.Outcome(
         state=_state(exchange),
         usage=usage,
-        timing=exchange.watch.timing(),
+        timing=exchange.stopwatch.timing(),
         rate=rate,
         characters=len(exchange.text),
-        attempts=1,
-        finish_reason=exchange.finish_reason or None,
+        attempts=exchange.attempts,
+        finish_reason=exchange.finish_reason,
         error_code=exchange.code or "",
         upstream_request_id=exchange.request_id,
         response_model=exchange.response_model,
@@ -194,17 +194,9 @@ def _state(exchange: Exchange) -> State:
 
 def _usage(exchange: Exchange, chosen_encoding: str) -> Usage:
     """As for an answer of the chat: reported, else counted; nothing, when it failed before the first word."""
-    told = exchange.usage
-    if told is not None:
-        return Usage(
-            told.prompt_tokens,
-            told.completion_tokens,
-            told.total_tokens,
-            told.reasoning_tokens,
-            told.cached_tokens,
-            source=UsageRecord.UsageSource.REPORTED,
-        )
-    if exchange.error is not None and not exchange.watch.timing().deltas:
+    if exchange.usage is not None:
+        return ledger.reported(exchange.usage)
+    if exchange.error is not None and not exchange.stopwatch.timing().deltas:
         return NOTHING_SENT
     encoding = tokens.encoding_for(exchange.request.model, chosen_encoding)
     is_plain = exchange.endpoint.dialect == Provider.Dialect.COMPLETIONS

@@ -21,11 +21,11 @@ from typing import Any
 import pytest
 
 from chat import tokens
-from chat.generation import run, store
+from chat.generation import store
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, Segment
 from chat.protocol import Accepted, Delta, Finished, Frame, Send, Snapshot, Status
-from chat.providers import Endpoint, TimeLimits
+from chat.providers import Endpoint, TimeLimits, call
 from tests.generation.fault_rows import CASES, FACTOR, Case, Decision, decision
 from tests.providers.asking import KEY
 from tests.upstream import Gate, Repeat, RequestLog, Script, Stall, Upstream, bytewise
@@ -150,7 +150,7 @@ class Driver:
     async def running(self) -> AsyncIterator[Driver]:
         """With its runner at work, in hasty time."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(run, "asyncio", self.time)
+            patch.setattr(call, "asyncio", self.time)
             patch.setattr(Provider, "endpoint", hasty_endpoint)
             logging.getLogger().addHandler(self.listener)
             await asyncio.to_thread(self.runner.open)
@@ -180,7 +180,7 @@ class Driver:
             opening = asyncio.create_task(self._open_gate(generation))
         if mode == ABSENT:
             await self.until_over(generation)
-            self.runner._logs.pop(generation)  # as a minute later
+            self.runner.logs.pop(generation)  # as a minute later
         await self.follow(generation, reader)
         if opening is not None:
             await opening
@@ -200,7 +200,7 @@ class Driver:
             self.upstream.turn_away(2 if "twice" in case.at else 3)
         await asyncio.to_thread(self.upstream.play, model, *(scripts or case.scripts))
         pace = "patient" if not case.hasty else HASTY if case.at == "upstream" else HASTY_CONNECTING
-        made: int = await self.runner.write(
+        made: int = await self.runner.database.write(
             lambda: _make_model(f"{pace}: {model}", model, self._address(case.at), **fields)
         )
         return made
@@ -224,12 +224,12 @@ class Driver:
 
     async def until_over(self, generation: uuid.UUID) -> None:
         """Until its end is stored, without following it."""
-        while generation in self.runner._runs:
+        while generation in self.runner.runs:
             await asyncio.sleep(POLL_SECONDS)
 
     async def outcome(self, generation: uuid.UUID, reader: Reader, model: str) -> Outcome:
         await self.until_over(generation)
-        row, segments, stored = await self.runner.read(_read, self.owner, generation)
+        row, segments, stored = await self.runner.database.read(_read, self.owner, generation)
         return Outcome(
             reader,
             row,

@@ -210,7 +210,7 @@ async def test_a_locked_database_holds_up_nothing_but_the_end(name, driver: Driv
         if reader.text != case.text:
             await driver.follow(generation, reader, lambda frame: reader.text == case.text)
         await asyncio.sleep(LOCKED_SECONDS)
-        state = await driver.runner.read(lambda: Generation.objects.get(pk=generation).state)
+        state = await driver.runner.database.read(lambda: Generation.objects.get(pk=generation).state)
         assert state == "running"
     await driver.follow(generation, reader)
     check(case, decision(name), await driver.outcome(generation, reader, model))

@@ -50,11 +50,10 @@ async def test_a_foreign_answer_cannot_be_stopped(runner, people):
     _, generation = await asked(runner, owner)
     with pytest.raises(NotFound):
         await runner.stop(colleague, generation)
-    run, _ = runner._runs[generation]
-    assert not (run.stop_requested or run.cancelled)
+    assert not runner.runs[generation].call.is_stopping
     await runner.stop(owner, generation)
     assert (await all_frames(runner, owner, generation))[-1].state == "stopped"
-    runner._logs.clear()  # as a minute later
+    runner.logs.clear()  # as a minute later
     with pytest.raises(NotFound):
         await runner.stop(colleague, generation)
     await runner.stop(owner, generation)
@@ -68,10 +67,10 @@ async def test_a_foreign_answer_cannot_be_followed_while_it_runs_nor_later(runne
             await anext(runner.follow(colleague, generation, None, 0))
     await runner.stop(owner, generation)
     await all_frames(runner, owner, generation)
-    runner._logs.clear()
+    runner.logs.clear()
     with pytest.raises(NotFound):
         await all_frames(runner, colleague, generation)
-    assert await runner.read(store.stored, colleague, generation) is None
+    assert await runner.database.read(store.stored, colleague, generation) is None
     assert len(await all_frames(runner, owner, generation)) == 2
 
 
@@ -87,7 +86,7 @@ async def test_a_key_is_its_users_own(runner, people):
 async def test_a_prompt_follows_answers_of_its_own_conversation_only(runner, people):
     owner, _ = people
     (first, generation), (second, _) = await asked(runner, owner), await asked(runner, owner)
-    answer = await runner.read(lambda: Generation.objects.get(pk=generation).message_id)
+    answer = await runner.database.read(lambda: Generation.objects.get(pk=generation).message_id)
     refused = await runner.send(owner, Send(uuid.uuid4(), second, "and here?", parent=answer))
     assert isinstance(refused, Refused) and refused.code == "not_found"
     await asked(runner, owner, conversation=first, parent=answer)
@@ -108,7 +107,7 @@ async def test_nothing_goes_for_good_before_it_is_too_late_to_bring_it_back(runn
     row = Conversation.objects.filter(pk=conversation)
     await runner.conversations.delete(owner, conversation)
     await runner.conversations.purge()
-    assert await runner.read(row.exists)
-    await runner.write(lambda: row.update(deleted_at=timezone.now() - KEPT))
+    assert await runner.database.read(row.exists)
+    await runner.database.write(lambda: row.update(deleted_at=timezone.now() - KEPT))
     await runner.conversations.purge()
-    assert not await runner.read(row.exists)
+    assert not await runner.database.read(row.exists)

@@ -11,6 +11,7 @@ from django.db.backends.signals import connection_created
 
 from chat import tokens
 from chat.generation import store
+from chat.generation.run import Run
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
 from chat.protocol import Accepted, Refused, Send
@@ -57,32 +58,32 @@ async def test_a_portal_that_cannot_count_tokens_starts_all_the_same(db_with_own
     await runner.close()
 
 
-async def test_a_stop_before_the_task_took_its_first_step_ends_the_generation(runner, db_with_owner):
+async def test_a_stop_before_the_task_took_its_first_step_ends_the_generation(runner, db_with_owner, monkeypatch):
     owner = db_with_owner.pk
-    inner = runner._start_what_may
+    start = Run.start
     stops = []
 
-    def start_and_stop():
-        inner()
-        for generation in list(runner._runs):
-            stops.append(asyncio.ensure_future(runner.stop(owner, generation)))
-            coroutine = runner.stop(owner, generation)
-            with pytest.raises(StopIteration):
-                coroutine.send(None)  # the whole stop, before the loop turns
+    def start_and_stop(run, tasks, work):
+        start(run, tasks, work)
+        generation = run.log.generation
+        stops.append(asyncio.ensure_future(runner.stop(owner, generation)))
+        coroutine = runner.stop(owner, generation)
+        with pytest.raises(StopIteration):
+            coroutine.send(None)  # the whole stop, before the loop turns
 
-    runner._start_what_may = start_and_stop
+    monkeypatch.setattr(Run, "start", start_and_stop)
     accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
     assert isinstance(accepted, Accepted)
     frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
     assert frames[-1].state == "stopped"
-    assert not runner._runs
+    assert not runner.runs
     await asyncio.gather(*stops)
 
     def stored():
         generation = Generation.objects.get(pk=accepted.generation)
         return generation.state, UsageRecord.objects.get(generation=generation).state
 
-    assert await runner.read(stored) == ("stopped", "stopped")
+    assert await runner.database.read(stored) == ("stopped", "stopped")
     again = await runner.send(owner, Send(uuid.uuid4(), None, "the slot is free"))
     assert isinstance(again, Accepted)
 
@@ -102,7 +103,7 @@ async def test_an_end_that_cannot_be_stored_as_it_is_is_stored_without_its_figur
     accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
     frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
     assert (frames[-1].state, frames[-1].code, frames[-1].usage["source"]) == ("failed", "internal", "unknown")
-    assert await runner.read(lambda: Generation.objects.get(pk=accepted.generation).state) == "failed"
+    assert await runner.database.read(lambda: Generation.objects.get(pk=accepted.generation).state) == "failed"
 
 
 async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runner, db_with_owner, monkeypatch):
@@ -115,10 +116,10 @@ async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runne
         return finish(end)
 
     monkeypatch.setattr(store, "finish", finish_slowly)
-    await runner.write(lambda: Provider.objects.update(max_retries=0))
+    await runner.database.write(lambda: Provider.objects.update(max_retries=0))
     accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
     generation = uuid.UUID(accepted.generation)
-    log = runner._logs[generation]
+    log = runner.logs[generation]
     try:
         assert await asyncio.to_thread(reached.wait, 5)
         await runner.stop(owner, generation)  # too late
@@ -128,7 +129,7 @@ async def test_the_end_of_the_portal_waits_for_an_end_that_is_being_stored(runne
         go_on.set()
     await draining
     assert log.final is not None and log.final.code == "upstream_unreachable"
-    assert await runner.read(lambda: Generation.objects.get(pk=generation).state) == "failed"
+    assert await runner.database.read(lambda: Generation.objects.get(pk=generation).state) == "failed"
 
 
 @pytest.fixture
@@ -154,14 +155,14 @@ async def test_a_full_disk_refuses_prompts_and_loses_nothing_of_an_answer(
 ):
     owner, long = db_with_owner.pk, "long " * 40_000
     upstream.play("fake", answer("short ", Gate("full"), *["long " * 4_000] * 10))
-    await runner.write(lambda: Provider.objects.update(base_url=upstream.base_url))
+    await runner.database.write(lambda: Provider.objects.update(base_url=upstream.base_url))
     accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
     frames = runner.follow(owner, uuid.UUID(accepted.generation), None, 0)
     text = ""
     while not text:
         frame = await anext(frames)
         text += frame.text if frame.type == "delta" else ""
-    await runner.write(lambda: disk(True))
+    await runner.database.write(lambda: disk(True))
 
     refused = await runner.send(owner, Send(uuid.uuid4(), None, long))
     assert isinstance(refused, Refused) and refused.code == "storage_full", refused
@@ -174,9 +175,9 @@ async def test_a_full_disk_refuses_prompts_and_loses_nothing_of_an_answer(
         while "does not write yet" not in caplog.text:
             await asyncio.sleep(0.02)
 
-    await runner.write(lambda: disk(False))
+    await runner.database.write(lambda: disk(False))
     finished = [frame async for frame in frames][-1]
     assert (finished.type, finished.state) == ("finished", "completed")
-    stored = await runner.read(lambda: Generation.objects.get(pk=accepted.generation).message.content)
+    stored = await runner.database.read(lambda: Generation.objects.get(pk=accepted.generation).message.content)
     assert stored == text == "short " + long
     assert isinstance(await runner.send(owner, Send(uuid.uuid4(), None, long)), Accepted)

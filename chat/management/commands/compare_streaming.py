@@ -12,7 +12,7 @@ import json
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -33,8 +33,9 @@ from chat.providers import (
     build,
     plain_text,
 )
+from chat.providers.call import Call
 from chat.texts.errors import sentence
-from chat.timing import Stopwatch, Timing, speeds
+from chat.timing import Timing, speeds
 
 CHAT, COMPLETION = "chat_completions", "completions"
 READY_SECONDS = 60.0
@@ -112,11 +113,16 @@ class Comparison:
     same_text: bool
 
 
-class Watch(Stopwatch):
-    """The stopwatch as an adapter's probe."""
+class _Collecting(Call):
+    """A call that keeps all deltas."""
 
-    def sent(self) -> None:
-        """No time begins when the request has left."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.collected: list[TextDelta] = []
+
+    def on_delta(self, delta: TextDelta) -> None:
+        super().on_delta(delta)
+        self.collected.append(delta)
 
 
 class Command(BaseCommand):
@@ -230,21 +236,11 @@ def configured(name: str) -> Subject:
 
 async def ask(adapter: Adapter, request: CompletionRequest, limit: float) -> Answer:
     """The answer and its times; `limit` is for all of it, in seconds. Raises ProviderError."""
-    watch, usage = Watch(), None
-    deltas: list[TextDelta] = []
-    try:
-        async with asyncio.timeout(limit), aclosing(adapter.stream(request, watch)) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    watch.delta()
-                    deltas.append(event)
-                elif isinstance(event, UsageReported):
-                    usage = event
-    except TimeoutError as error:
-        raise ProviderError(Code.ANSWER_TOO_LONG, f"{limit:g} s") from error
-    text = "".join(delta.text for delta in deltas)
-    reasoning = "".join(delta.reasoning for delta in deltas)
-    return Answer(text, reasoning + text, usage, watch.timing())
+    call = _Collecting()
+    await call.run(request, lambda: nullcontext(adapter), limit)
+    text = "".join(delta.text for delta in call.collected)
+    reasoning = "".join(delta.reasoning for delta in call.collected)
+    return Answer(text, reasoning + text, call.usage, call.stopwatch.timing())
 
 
 def comparison(prompt: Prompt, pairs: Sequence[tuple[Answer, Answer]], subject: Subject) -> Comparison:

@@ -1,0 +1,72 @@
+"""The adapters of all providers: one for each, as long as its row doesn't change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from chat import providers
+from chat.database import Database
+from chat.generation import store
+from chat.providers.base import Adapter, Endpoint, UnsupportedField
+from chat.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Pooled:
+    endpoint: Endpoint
+    adapter: Adapter
+    borrowers: int = 0
+    is_outdated: bool = False
+
+
+class AdapterPool:
+    """Lends adapters. An outdated one is closed when its last answer has ended."""
+
+    def __init__(self, database: Database, tasks: TaskSet) -> None:
+        self._database = database
+        self._tasks = tasks
+        self._pooled: dict[int, _Pooled] = {}
+        self._open: set[Adapter] = set()
+
+    @asynccontextmanager
+    async def lend(self, provider: int, endpoint: Endpoint) -> AsyncGenerator[Adapter, None]:
+        """The provider's adapter; a new one when its row has changed."""
+        pooled = self._pooled.get(provider)
+        if pooled is None or pooled.endpoint != endpoint:
+            if pooled is not None:
+                pooled.is_outdated = True
+                self._close_if_idle(pooled)
+            adapter = providers.build(replace(endpoint, remember=lambda refused: self._remember(provider, refused)))
+            self._open.add(adapter)
+            pooled = self._pooled[provider] = _Pooled(endpoint, adapter)
+        pooled.borrowers += 1
+        try:
+            yield pooled.adapter
+        finally:
+            pooled.borrowers -= 1
+            self._close_if_idle(pooled)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(adapter.aclose() for adapter in self._open), return_exceptions=True)
+        self._open.clear()
+        self._pooled.clear()
+
+    def _close_if_idle(self, pooled: _Pooled) -> None:
+        if pooled.is_outdated and not pooled.borrowers:
+            self._tasks.start(self._close(pooled.adapter), "closing an adapter")
+
+    async def _close(self, adapter: Adapter) -> None:
+        await adapter.aclose()
+        self._open.discard(adapter)
+
+    def _remember(self, provider: int, refused: UnsupportedField) -> None:
+        """Upstream refused a field of the request: don't send it again."""
+        logger.info("provider %d does not take %s; it is not sent any more", provider, refused.field)
+        self._tasks.start(self._database.write(lambda: store.remember(provider, refused)), "remembering")
