@@ -8,20 +8,12 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, box, choose, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, box, choose, content, in_state, log_in, send, stop
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 
 KIB = 1024
-
-
-def send(page: Page) -> Locator:
-    return page.locator("button[data-action=send]")
-
-
-def stop(page: Page) -> Locator:
-    return page.locator("button[data-action=stop]")
 
 
 def test_prompts_queue_while_an_answer_runs(page: Page, portal: Portal, upstream: Upstream) -> None:

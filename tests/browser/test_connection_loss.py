@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
 from tests.process.test_database import locked
+from tests.support.page import answers, ask, content, in_state, log_in, log_in_by_form
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 
@@ -125,7 +125,7 @@ def test_a_page_that_changes_hands_shows_nothing_of_its_first_user(
     # The owner's conversation, for the colleague; and what the owner's page wants to have counted.
     watch.expected = ["404 (Not Found)", "403 (Forbidden)"]
     upstream.play("fake", answer("For the owner's eyes."))
-    log_in(page, portal)
+    log_in_by_form(page, portal)
     ask(page, "A private question")
     in_state(answers(page).first, "completed")
     portal.add_user("colleague", "a-colleagues-password-1")

@@ -6,9 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_versions import place
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, content, in_state, log_in, version
 from tests.upstream import Upstream
 from tests.upstream.script import Fin, Gate, answer, chunk, error, stream, usage_chunk
 
@@ -36,7 +35,7 @@ def test_a_cut_answer_goes_on_in_its_place(page: Page, portal: Portal, upstream:
     in_state(only, "completed")
     expect(content(only)).to_have_text("Once upon a time there was.")
     expect(reason).to_be_hidden()
-    expect(place(only)).to_have_text("2/2")
+    expect(version(only)).to_have_text("2/2")
     only.locator("[data-action=previous]").click()
     expect(content(only)).to_have_text("Once upon a ti")
     expect(only.get_by_role("button", name="Continue")).to_be_visible()

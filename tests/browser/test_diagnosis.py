@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_walk import log_in
 from tests.portal import Portal
+from tests.support.page import log_in
 from tests.upstream import Gate, Upstream
 from tests.upstream.script import answer, document
 

@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import answer
 

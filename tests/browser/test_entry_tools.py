@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.entries import act, entry, expect_titles, remember, remember_all, shown
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.entries import act, entry, expect_titles, remember, remember_all, shown
+from tests.support.page import answers, ask, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import answer
 

@@ -24,9 +24,9 @@ from chat.models.conversation import title_from
 from chat.providers.redaction import redact
 from tests.browser.conftest import ARGUMENTS, Watch, find_chromium
 from tests.browser.payloads import EXFILTRATION, XSS, armed
-from tests.browser.test_walk import answers, ask, content, in_state
 from tests.browser.witness import ZONE, Canary, Witness
 from tests.portal import Portal
+from tests.support.page import answers, ask, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import Part, Pause, Script, answer, chunk, error, stream, usage_chunk
 
@@ -75,15 +75,6 @@ def witness(context: BrowserContext, canary: Canary, net_log: Path) -> Witness:
 @pytest.fixture
 def page(context: BrowserContext, watch: Watch, witness: Witness) -> Page:
     return context.new_page()
-
-
-def enter(page: Page, portal: Portal) -> None:
-    """As who is logged in already."""
-    page.context.add_cookies(
-        [{"name": one.name, "value": one.value or "", "url": portal.url} for one in portal.admin().cookies.jar]
-    )
-    page.goto(f"{portal.url}/chat/")
-    expect(page.locator("textarea[name=prompt]")).to_be_focused()
 
 
 def in_pieces(text: str, chance: random.Random) -> Iterator[str]:
@@ -181,7 +172,7 @@ def test_attacks_in_answers_reasoning_and_prompts_stay_text(
 ) -> None:
     attacks = armed(XSS, witness.canary.host)
     assert len(attacks) >= 60
-    enter(page, portal)
+    log_in(page, portal)
     play_and_read(page, portal, upstream, [attacks[at : at + AN_ANSWER] for at in range(0, len(attacks), AN_ANSWER)])
     witness.saw_nothing(portal, watch)
 
@@ -191,7 +182,7 @@ def test_nothing_in_an_answer_is_loaded_or_looked_up(
 ) -> None:
     leaks = armed(EXFILTRATION, witness.canary.host)
     assert len(leaks) >= 20
-    enter(page, portal)
+    log_in(page, portal)
     play_and_read(page, portal, upstream, [leaks])
     assert content(answers(page).first).locator("a").count() > len(leaks) / 2
     witness.saw_nothing(portal, watch)
@@ -202,7 +193,7 @@ def test_a_link_is_not_looked_up_before_it_is_followed(
 ) -> None:
     links = [f"{image}[x](https://n{number}.{ZONE}/x)" for number, image in enumerate(("", "", "!", "!"))]
     upstream.play("fake", answer("\n\n".join(links)))
-    enter(page, portal)
+    log_in(page, portal)
     ask(page, "Where to?")
     in_state(answers(page).first, "completed")
     shown = content(answers(page).first).locator("a").all()
@@ -223,7 +214,7 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
     models = [add_model(portal, f"m{number}", pack) for number, pack in enumerate(packs)]
     for number, pack in enumerate(packs):
         upstream.play(f"m{number}", error(400, pack))
-    enter(page, portal)
+    log_in(page, portal)
     everything = " · ".join(lines)
     for number, model in enumerate(models):
         page.locator("select[name=model]").select_option(value=model)
@@ -266,7 +257,7 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
 
 def test_the_page_demands_trusted_types(page: Page, watch: Watch, portal: Portal) -> None:
     watch.expected = ["TrustedHTML", "policy: require-trusted-types-for", "policy: trusted-types", "TrustedTypePolicy"]
-    enter(page, portal)
+    log_in(page, portal)
     with pytest.raises(PlaywrightError, match="TrustedHTML"):
         page.evaluate("document.createElement('p').innerHTML = '<b>x</b>'")
     with pytest.raises(PlaywrightError, match="Policy"):

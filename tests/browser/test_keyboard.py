@@ -6,8 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_walk import ADDRESS, answers, content, in_state
 from tests.portal import Portal
+from tests.support.page import ADDRESS, answers, content, in_state
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.entries import entry
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.entries import entry
+from tests.support.page import answers, ask, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, Script, answer
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from chat.tokens import count_message
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, box, choose, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, box, choose, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import answer, error
 
@@ -141,11 +141,7 @@ def test_without_a_count_the_last_figure_stays(page: Page, watch: Watch, windowe
 def test_on_a_phone_the_number_alone_has_room(chromium: Browser, windowed: Portal) -> None:
     context = chromium.new_context(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.goto(f"{windowed.url}/")
-    page.locator("input[autocomplete=username]").fill(windowed.admin_user)
-    page.locator("input[type=password]").fill(windowed.admin_password)
-    page.get_by_role("button", name="Log in").tap()
-    expect(box(page)).to_be_editable()
+    log_in(page, windowed)
     choose(page, "gpt-4o-mini")
     box(page).fill("word " * 3700)
     used = page.locator("[data-part=used]")

@@ -11,8 +11,19 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import ADDRESS, answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import (
+    ADDRESS,
+    answers,
+    ask,
+    content,
+    in_state,
+    log_in,
+    open_panel,
+    panel,
+    panel_field,
+    panel_opener,
+)
 from tests.upstream import Upstream
 from tests.upstream.script import answer
 
@@ -29,35 +40,17 @@ STOP = ["---", "\n\nUser:", "</textarea><script>alert(1)</script>"]
 REFUSED = "the server responded with a status of 400"
 
 
-def panel(page: Page) -> Locator:
-    return page.locator("[data-part=panel]")
-
-
-def opener(page: Page) -> Locator:
-    return page.locator("[data-action=options]")
-
-
-def field(page: Page, name: str) -> Locator:
-    return panel(page).locator(f"[name={name}]")
-
-
 def note(page: Page, name: str) -> Locator:
     return panel(page).locator(f"[data-note={name}]")
-
-
-def open_panel(page: Page) -> None:
-    opener(page).click()
-    expect(panel(page)).to_be_visible()
-    expect(field(page, "seed")).to_be_editable()
 
 
 def write(page: Page, **values: str) -> None:
     """One field after the other, and wait until each is saved."""
     for name, value in values.items():
         if name == "reasoning_effort":
-            field(page, name).select_option(value)
+            panel_field(page, name).select_option(value)
         else:
-            field(page, name).fill(value)
+            panel_field(page, name).fill(value)
         expect(note(page, name)).to_have_text("Saved")
 
 
@@ -103,7 +96,7 @@ def test_options_reach_the_model_and_outlive_a_reload(page: Page, portal: Portal
     page.reload()
     expect(panel(page)).to_be_visible()  # as it was left
     for name, value in WRITTEN.items():
-        expect(field(page, name)).to_have_value(value)
+        expect(panel_field(page, name)).to_have_value(value)
     expect(panel(page).locator("img, script")).to_have_count(0)
 
     # What is emptied is taken away again.
@@ -124,7 +117,7 @@ def test_options_come_before_the_first_prompt(page: Page, portal: Portal, upstre
     upstream.play("fake", answer("Brief."))
     page.locator("textarea[name=prompt]").fill("The first prompt")
     # Before the last one saves itself.
-    field(page, "seed").evaluate(
+    panel_field(page, "seed").evaluate(
         """(field, value) => {
             field.value = value;
             field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -139,7 +132,7 @@ def test_options_come_before_the_first_prompt(page: Page, portal: Portal, upstre
     page.reload()
     expect(content(answers(page).first)).to_have_text("Brief.")
     for name, value in WRITTEN.items():
-        expect(field(page, name)).to_have_value(value)
+        expect(panel_field(page, name)).to_have_value(value)
 
 
 def test_what_is_wrong_is_said_and_kept_out(page: Page, watch: Watch, portal: Portal, upstream: Upstream) -> None:
@@ -147,7 +140,7 @@ def test_what_is_wrong_is_said_and_kept_out(page: Page, watch: Watch, portal: Po
     begin(page, portal, upstream)
     open_panel(page)
     write(page, temperature="0.5")
-    temperature = field(page, "temperature")
+    temperature = panel_field(page, "temperature")
     for wrong, words in (
         ("5", "Write a number from 0 to 2, or leave it empty."),
         ("-1", "Write a number from 0 to 2, or leave it empty."),
@@ -159,12 +152,12 @@ def test_what_is_wrong_is_said_and_kept_out(page: Page, watch: Watch, portal: Po
         expect(temperature).to_have_attribute("aria-invalid", "true")
         expect(temperature).to_have_accessible_description(re.compile(re.escape(words)))
         write(page, seed="1")  # holds up nothing else
-        field(page, "seed").clear()
+        panel_field(page, "seed").clear()
     expect(note(page, "seed")).to_have_text("Saved")
     assert stored(portal, page) == {"temperature": 0.5}
-    field(page, "stop").fill("1\n2\n3\n4\n5")
+    panel_field(page, "stop").fill("1\n2\n3\n4\n5")
     expect(note(page, "stop")).to_have_text("At most four texts, one a line, each of at most 200 characters.")
-    field(page, "max_tokens").fill("1.5")
+    panel_field(page, "max_tokens").fill("1.5")
     expect(note(page, "max_tokens")).to_have_text("Write a whole number from 1 to 10,000,000, or leave it empty.")
     temperature.fill("0.7")
     expect(note(page, "temperature")).to_have_text("Saved")
@@ -180,9 +173,9 @@ def test_nothing_is_lost_while_the_portal_is_away(
     begin(page, portal, upstream)
     open_panel(page)
     portal.kill()
-    field(page, "temperature").fill("1.5")
+    panel_field(page, "temperature").fill("1.5")
     expect(note(page, "temperature")).to_contain_text("No connection to the portal.")
-    expect(field(page, "temperature")).to_have_value("1.5")
+    expect(panel_field(page, "temperature")).to_have_value("1.5")
     portal.start(setup=False)
     expect(note(page, "temperature")).to_have_text("Saved")
     assert stored(portal, page) == {"temperature": 1.5}
@@ -196,13 +189,13 @@ def test_what_one_page_could_not_save_the_next_one_saves(
     open_panel(page)
     address = page.url
     page.route("**/details/", lambda route: route.abort())
-    field(page, "seed").fill("4")
+    panel_field(page, "seed").fill("4")
     expect(note(page, "seed")).to_contain_text("No connection to the portal.")
     page.unroute("**/details/")
     with page.expect_response("**/details/"):
         page.goto(f"{portal.url}/chat/")
     page.goto(address)
-    expect(field(page, "seed")).to_have_value("4")
+    expect(panel_field(page, "seed")).to_have_value("4")
     assert stored(portal, page) == {"seed": 4}
 
 
@@ -215,20 +208,20 @@ def test_another_tab_shows_the_same_and_leaves_alone_what_is_being_written(
     open_panel(page)
     write(page, temperature="0.3", seed="3")
     open_panel(other)
-    expect(field(other, "temperature")).to_have_value("0.3")
-    expect(field(other, "seed")).to_have_value("3")
-    opener(other).click()
+    expect(panel_field(other, "temperature")).to_have_value("0.3")
+    expect(panel_field(other, "seed")).to_have_value("3")
+    panel_opener(other).click()
     expect(panel(other)).to_be_hidden()
     write(page, temperature="0.4", seed="4")
     # Here the seed is being written while the rest is read anew.
     held: list[Route] = []
     other.route("**/details/", lambda route: route.continue_() if held else held.append(route))
-    opener(other).click()
+    panel_opener(other).click()
     expect(panel(other)).to_be_visible()
-    field(other, "seed").press_sequentially("33")
+    panel_field(other, "seed").press_sequentially("33")
     held[0].continue_()
-    expect(field(other, "temperature")).to_have_value("0.4")
-    expect(field(other, "seed")).to_have_value("333")
+    expect(panel_field(other, "temperature")).to_have_value("0.4")
+    expect(panel_field(other, "seed")).to_have_value("333")
     expect(note(other, "seed")).to_have_text("Saved")
     assert stored(portal, page) == {"temperature": 0.4, "seed": 333}
 
@@ -237,18 +230,18 @@ def test_another_tab_shows_the_same_and_leaves_alone_what_is_being_written(
 def test_the_keyboard_opens_and_closes_it(page: Page, portal: Portal, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     log_in(page, portal)
-    expect(opener(page)).to_have_attribute("aria-expanded", "false")
+    expect(panel_opener(page)).to_have_attribute("aria-expanded", "false")
     for leave in ("Escape", "Enter"):
-        opener(page).press("Enter")
-        expect(opener(page)).to_have_attribute("aria-expanded", "true")
-        expect(field(page, "system_prompt")).to_be_focused()
+        panel_opener(page).press("Enter")
+        expect(panel_opener(page)).to_have_attribute("aria-expanded", "true")
+        expect(panel_field(page, "system_prompt")).to_be_focused()
         if leave == "Enter":
             page.keyboard.press("Shift+Tab")
             expect(panel(page).get_by_role("button", name="Close options")).to_be_focused()
         page.keyboard.press(leave)
         expect(panel(page)).to_be_hidden()
-        expect(opener(page)).to_be_focused()
-        expect(opener(page)).to_have_attribute("aria-expanded", "false")
+        expect(panel_opener(page)).to_be_focused()
+        expect(panel_opener(page)).to_have_attribute("aria-expanded", "false")
 
 
 def test_it_is_a_column_where_there_is_room_and_a_sheet_where_there_is_none(page: Page, portal: Portal) -> None:

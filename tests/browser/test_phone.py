@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.test_composer import send, stop
-from tests.browser.test_panel import open_panel, panel
-from tests.browser.test_walk import answers, ask, box, content, in_state
 from tests.portal import Portal
+from tests.support.page import answers, ask, box, content, in_state, log_in, open_panel, panel, send, stop
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 
@@ -30,7 +28,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     one.close()
 
 
-def log_in(page: Page, portal: Portal) -> None:
+def log_in_by_finger(page: Page, portal: Portal) -> None:
     page.goto(f"{portal.url}/")
     page.locator("input[autocomplete=username]").fill(portal.admin_user)
     page.locator("input[type=password]").fill(portal.admin_password)
@@ -48,7 +46,7 @@ def overflow(page: Page) -> int:
 
 
 def test_the_walk_with_a_finger(page: Page, portal: Portal, upstream: Upstream) -> None:
-    log_in(page, portal)
+    log_in_by_finger(page, portal)
     upstream.play("fake", answer(WIDE), answer("again ", Gate("never"), "never"), answer("third"))
     expect(box(page)).not_to_be_focused()  # the keyboard would cover the page
     page.locator("[data-action=start]").first.tap()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_walk import answers, ask, box, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, box, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.test_walk import answers, ask, box, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, box, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer
 

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.entries import act, entry, expect_titles, remember, remember_all, shown
-from tests.browser.test_walk import ADDRESS, answers, ask, in_state, log_in
 from tests.portal import Portal
+from tests.support.entries import act, entry, expect_titles, remember, remember_all, shown
+from tests.support.page import ADDRESS, answers, ask, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer, error
 

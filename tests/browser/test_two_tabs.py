@@ -6,8 +6,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import SECONDS, Watch
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, content, in_state, log_in
 from tests.upstream import Upstream
 from tests.upstream.script import DONE, Gate, answer, chunk, error, stream
 

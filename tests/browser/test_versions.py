@@ -5,17 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch
-from tests.browser.test_walk import answers, ask, content, in_state, log_in
 from tests.portal import Portal
+from tests.support.page import answers, ask, content, in_state, log_in, version
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer, error
-
-
-def place(message: Locator) -> Locator:
-    return message.locator("[data-part=place]")
 
 
 def test_each_further_answer_is_a_version_and_all_can_be_read(page: Page, portal: Portal, upstream: Upstream) -> None:
@@ -29,7 +25,7 @@ def test_each_further_answer_is_a_version_and_all_can_be_read(page: Page, portal
     only.locator("[data-action=again]").click()
     expect(content(only)).to_have_text("The second.")
     in_state(only, "completed")
-    expect(place(only)).to_have_text("2/2")
+    expect(version(only)).to_have_text("2/2")
     expect(answers(page)).to_have_count(1)
     expect(only.locator("[data-action=next]")).to_have_attribute("aria-disabled", "true")
 
@@ -38,17 +34,17 @@ def test_each_further_answer_is_a_version_and_all_can_be_read(page: Page, portal
     expect(only.locator("[data-action=again]")).to_be_hidden()
     upstream.open("third")
     in_state(only, "completed")
-    expect(place(only)).to_have_text("3/3")
+    expect(version(only)).to_have_text("3/3")
 
     only.locator("[data-action=previous]").click()
     expect(content(only)).to_have_text("The second.")
-    expect(place(only)).to_have_text("2/3")
+    expect(version(only)).to_have_text("2/3")
     only.get_by_role("link", name="Previous version").click()
     expect(content(only)).to_have_text("The first.")
     expect(page).to_have_url(re.compile(r"\?message="))
     page.reload()
     expect(content(only)).to_have_text("The first.")
-    expect(place(only)).to_have_text("1/3")
+    expect(version(only)).to_have_text("1/3")
     only.locator("[data-action=next]").click()
     expect(content(only)).to_have_text("The second.")
 
@@ -118,7 +114,7 @@ def test_the_reader_stays_at_the_message_whose_version_is_changed(
     second.locator("[data-action=previous]").scroll_into_view_if_needed()
     before = second.bounding_box()
     second.locator("[data-action=previous]").click()
-    expect(place(second)).to_have_text("1/2")
+    expect(version(second)).to_have_text("1/2")
     after = second.bounding_box()
     assert before and after
     assert abs(before["y"] - after["y"]) < 2
@@ -133,7 +129,7 @@ def test_a_failed_answer_stays_as_the_version_before_the_one_that_worked(
     in_state(answers(page).first, "failed")
     answers(page).first.locator("[data-action=retry]").click()
     in_state(answers(page).first, "completed")
-    expect(place(answers(page).first)).to_have_text("2/2")
+    expect(version(answers(page).first)).to_have_text("2/2")
     answers(page).first.locator("[data-action=previous]").click()
     in_state(answers(page).first, "failed")
     expect(answers(page).first.locator("[data-part=reason]")).to_contain_text("refused our key")
@@ -191,8 +187,8 @@ def test_the_focus_stays_at_the_versions_while_one_walks_through_them(
             only.locator("[data-action=again]").click()
     only.locator("[data-action=previous]").focus()
     page.keyboard.press("Enter")
-    expect(place(only)).to_have_text("2/3")
+    expect(version(only)).to_have_text("2/3")
     expect(only.locator("[data-action=previous]")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(place(only)).to_have_text("1/3")
+    expect(version(only)).to_have_text("1/3")
     expect(only.locator("[data-action=next]")).to_be_focused()

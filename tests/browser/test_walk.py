@@ -9,47 +9,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Watch
 from tests.portal import Portal
+from tests.support.page import ADDRESS, answers, ask, box, content, in_state, log_in, log_in_by_form
 from tests.upstream import Upstream
 from tests.upstream.script import Fin, Gate, answer, error, stream
-
-ADDRESS = re.compile(r"/chat/[0-9a-f-]{36}/$")
-
-
-def log_in(page: Page, portal: Portal) -> None:
-    page.goto(f"{portal.url}/")
-    page.locator("input[autocomplete=username]").fill(portal.admin_user)
-    page.locator("input[type=password]").fill(portal.admin_password)
-    page.get_by_role("button", name="Log in").click()
-    expect(box(page)).to_be_focused()
-
-
-def box(page: Page) -> Locator:
-    """Where one writes."""
-    return page.locator("textarea[name=prompt]")
-
-
-def ask(page: Page, prompt: str, model: str = "fake") -> None:
-    choose(page, model)
-    box(page).fill(prompt)
-    page.locator("button[data-action=send]").click()
-
-
-def choose(page: Page, model: str) -> None:
-    """By its name alone: how it does stands behind it."""
-    picker = page.locator("select[name=model]")
-    picker.select_option(value=picker.locator(f'option[data-label="{model}"]').get_attribute("value"))
-
-
-def answers(page: Page) -> Locator:
-    return page.locator("[data-message-id][data-role=assistant]")
-
-
-def content(message: Locator) -> Locator:
-    return message.locator("[data-part=content]")
-
-
-def in_state(message: Locator, state: str) -> None:
-    expect(message).to_have_attribute("data-state", state)
 
 
 def test_the_walk(page: Page, portal: Portal, upstream: Upstream) -> None:
@@ -59,7 +21,7 @@ def test_the_walk(page: Page, portal: Portal, upstream: Upstream) -> None:
     page.locator("input[type=password]").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_have_count(1)
-    log_in(page, portal)
+    log_in_by_form(page, portal)
 
     # Ask, and watch the answer come; the conversation gets an address and an entry.
     upstream.play("fake", answer("# Rivers\n\nThey carry ", Gate("half"), "*stones*.", usage=(18, 2)))
@@ -191,7 +153,7 @@ def test_an_answer_with_bad_intentions_stays_text(page: Page, portal: Portal, up
 
 
 def test_a_session_that_ends_loses_nothing_that_was_written(page: Page, portal: Portal, upstream: Upstream) -> None:
-    log_in(page, portal)
+    log_in_by_form(page, portal)
     upstream.play("fake", answer("Short."))
     ask(page, "Something")
     in_state(answers(page).first, "completed")

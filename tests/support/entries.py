@@ -36,6 +36,7 @@ def entry(page: Page, title: str) -> Locator:
 
 def act(page: Page, title: str, action: str) -> None:
     """Press one of the buttons that More opens."""
+    page.bring_to_front()  # a tab in the background draws once a second, and each click waits for it
     one = entry(page, title)
     one.hover()
     one.get_by_role("button", name="More").click()
