@@ -49,6 +49,8 @@ PORTAL_USER_SOCKETS = environment.user_sockets
 PORTAL_USER_PROMPTS_PER_MINUTE = environment.user_prompts_per_minute
 PORTAL_SOCKET_COMMANDS_PER_SECOND = environment.socket_commands_per_second
 PORTAL_FAILPOINT = environment.failpoint
+PROVIDER_PAUSE_SECONDS = 30.0
+"""So long a provider that does not answer is left alone before it is tried again for the first time."""
 PORTAL_ADMIN_USER = environment.admin_user
 PORTAL_ADMIN_PASSWORD = environment.admin_password
 PORTAL_LOCAL_MODEL = environment.local_model

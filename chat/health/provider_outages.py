@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from chat.codes import Code, Kind
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 ROW, ROW_SECONDS = 3, 600.0
 """So many failures one after the other, within so many seconds, and the provider is marked."""
-PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 300.0
+LONGEST_PAUSE_SECONDS = 300.0
+"""The first pause is the setting PROVIDER_PAUSE_SECONDS; each one after it is twice as long."""
 PROBE_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
@@ -134,7 +136,7 @@ class Health:
         self.probed(provider, code, began)
 
     def _failed(self, provider: int, code: Code) -> None:
-        course = self._courses.setdefault(provider, _FailureHistory(PAUSE_SECONDS))
+        course = self._courses.setdefault(provider, _FailureHistory(settings.PROVIDER_PAUSE_SECONDS))
         now = self._clock()
         course.failures.append(now)
         first, mark = course.failures[0], self._marks.get(provider)

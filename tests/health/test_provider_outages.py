@@ -7,12 +7,13 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from chat.generation.runner import Runner
 from chat.generation.store import End
 from chat.health import provider_outages as module
-from chat.health.provider_outages import PAUSE_SECONDS, ROW_SECONDS, Health
+from chat.health.provider_outages import ROW_SECONDS, Health
 from chat.models import LanguageModel, Provider, State
 from chat.protocol import Send
 from tests.upstream import Upstream
@@ -153,7 +154,7 @@ def test_whoever_has_mended_it_need_not_wait_for_the_end_of_its_pause(health, cl
 
 def test_a_try_that_began_before_it_was_mended_puts_off_no_other(health, clock):
     fail(health)
-    clock.now += PAUSE_SECONDS
+    clock.now += settings.PROVIDER_PAUSE_SECONDS
     began = clock.now
     clock.now += 1
     health.try_again(1)
@@ -166,7 +167,7 @@ def test_a_try_that_began_before_it_was_mended_puts_off_no_other(health, clock):
 
 def test_a_provider_that_is_there_again_is_marked_no_more(health, clock):
     fail(health)
-    clock.now += PAUSE_SECONDS
+    clock.now += settings.PROVIDER_PAUSE_SECONDS
     assert health.due() == [1]
     health.probed(1, None)
     assert health.failing(1) is None and health.due() == []
@@ -212,9 +213,9 @@ async def read(work, *args):
 
 
 @pytest.fixture
-def quickly(monkeypatch):
+def quickly(monkeypatch, settings):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
+    settings.PROVIDER_PAUSE_SECONDS = 0.02
 
 
 async def until(condition, seconds=5.0):
@@ -263,7 +264,7 @@ async def test_a_provider_out_of_use_is_tried_no_more_and_one_without_its_key_st
     gone, locked = await read(providers)
     for provider in (gone, locked):
         fail(health, provider=provider)
-    clock.now += PAUSE_SECONDS
+    clock.now += settings.PROVIDER_PAUSE_SECONDS
     for provider in health.due():
         await health._probe(provider, read)
     assert health.failing(gone) is None

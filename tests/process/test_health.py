@@ -12,7 +12,7 @@ from tests.portal import Portal, Socket, free_port
 from tests.upstream import Upstream
 from tests.upstream.script import Gate, answer, error
 
-PROBE_SECONDS = 45
+PROBE_SECONDS = 20
 
 
 def models_of(socket: Socket) -> dict[str, dict[str, Any]]:
@@ -23,7 +23,7 @@ def models_of(socket: Socket) -> dict[str, dict[str, Any]]:
 async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is_back(
     new_portal: Callable[..., Portal], upstream: Upstream
 ) -> None:
-    portal = new_portal()
+    portal = new_portal(DJANGO_SETTINGS_MODULE="tests.support.quick_settings")
     port = free_port()
     portal.add_provider("shaky", f"http://127.0.0.1:{port}/v1", max_retries=0)
     socket = await portal.connect()
