@@ -24,10 +24,10 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_
 from websockets.sync.server import ServerConnection, serve
 
 from bench.text import markdown, pieces
-from tests.browser.conftest import launch
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import At, answer
+from tests.support.chromium import launch
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import At, answer
 
 SIZE = {"width": 1280, "height": 800}
 FRAMES, LONG_TASK_MS = 55, 50

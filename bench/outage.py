@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 
-from tests.portal import Portal, Socket, free_port
 from tests.reliability.stage import Stage
-from tests.upstream import Stall, answer, document
+from tests.support.portal import Portal, Socket, free_port
+from tests.support.upstream import Stall, answer, document
 
 DOWN = ("dead", "deaf")
 PAGES = {"chat": "/chat/", "providers": "/admin/chat/provider/", "models": "/admin/chat/languagemodel/"}

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from tests.portal import Portal
-from tests.upstream import Upstream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
 
 MODELS = "fake,gpt-3.5-turbo,gpt-4o-mini"
 REST_SECONDS = 10

@@ -30,9 +30,9 @@ from chat.texts.page import page_strings
 from chat.views.tokens import shown
 from chatsite.environment import SECRETS
 from chatsite.settings import read_version
-from tests import upstream_tables
-from tests.portal import Portal
-from tests.upstream import Gate, Upstream, answer
+from tests.support import upstream_tables
+from tests.support.portal import Portal
+from tests.support.upstream import Gate, Upstream, answer
 
 ROOT = Path(settings.BASE_DIR)
 PAGES = (
@@ -224,7 +224,7 @@ def test_the_codes_are_those_of_the_code():
 def test_the_tables_about_model_servers_are_those_of_the_code():
     shown = page("docs/upstreams.md")
 
-    assert shown == upstream_tables.rendered(shown), "python -m tests.upstream_tables"
+    assert shown == upstream_tables.rendered(shown), "python -m tests.support.upstream_tables"
     assert set(upstream_tables.tables()) == {found[2] for found in upstream_tables.BETWEEN.finditer(shown)}
 
 

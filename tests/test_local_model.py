@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -16,10 +15,8 @@ import pytest
 from django.conf import settings
 
 from chat import environment_models, local_model
-from chat.local_model import MODEL_FILE, LocalModel
-
-HERE = MODEL_FILE.is_file() and importlib.util.find_spec("xllamacpp") is not None
-needs_model = pytest.mark.skipif(not HERE, reason="the built-in model's packages are not installed (./run.py setup)")
+from chat.local_model import LocalModel
+from tests.support.local_model import HERE, needs_model
 
 PARENT = textwrap.dedent(
     """

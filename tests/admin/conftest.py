@@ -8,8 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, Segment, State, UsageRecord
-
-SECRET = "sk-canary-0123456789abcdef"
+from tests.support.admin_pages import SECRET
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
 from chat.models import Provider
-from tests.admin.conftest import SECRET
-from tests.admin.test_admin import address, form_of
+from tests.support.admin_pages import SECRET, address, form_of
 
 
 @pytest.fixture

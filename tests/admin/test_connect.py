@@ -13,8 +13,8 @@ from django.contrib.auth.models import Group, Permission
 from chat.models import LanguageModel, Price, Provider
 from chat.pricing import Rate
 from chat.providers import KINDS
-from tests.admin.test_admin import address, form_of
-from tests.upstream import Upstream, document, error, html
+from tests.support.admin_pages import address, form_of
+from tests.support.upstream import Upstream, document, error, html
 
 LIST = "GET /v1/models"
 SECRET = "evolution-secret-0123456789"

@@ -22,9 +22,8 @@ from chat.integrity import breaches
 from chat.models import LanguageModel, Price, Provider, UsageRecord
 from chat.pricing import Rate
 from chat.texts.errors import money_in_words
-from tests.admin.conftest import SECRET
-from tests.admin.test_admin import form_of
-from tests.upstream import Gate, Upstream, answer, document
+from tests.support.admin_pages import SECRET, form_of
+from tests.support.upstream import Gate, Upstream, answer, document
 
 LINES = {"Accept": "application/x-ndjson"}
 NOT_YET = 'data-part="not-examined"'

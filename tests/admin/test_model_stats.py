@@ -12,10 +12,10 @@ from chat.admin.model_stats import in_words
 from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import Health, ProviderOutage
 from chat.models import LanguageModel, Provider
-from tests.admin.test_admin import form_of
-from tests.health.test_model_stats import failed, record
-from tests.health.test_provider_outages import fail
-from tests.scoped_client import ScopedClient
+from tests.support.admin_pages import form_of
+from tests.support.provider_failures import fail
+from tests.support.scoped_client import ScopedClient
+from tests.support.usage_records import failed, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

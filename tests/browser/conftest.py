@@ -4,40 +4,16 @@ REQUIRE_BROWSER=1 they fail."""
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.portal import Portal
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = [
-    "--headless=new",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-SECONDS = 15
+from tests.support.chromium import NAMES, SECONDS, Watch, find_chromium, launch
+from tests.support.portal import Portal
 
 expect.set_options(timeout=SECONDS * 1000)
-
-
-def find_chromium() -> str | None:
-    """CHROMIUM, else the first one in PATH."""
-    named = os.environ.get("CHROMIUM")
-    return named or next((found for name in NAMES if (found := shutil.which(name))), None)
-
-
-def launch(playwright: Playwright) -> Browser:
-    """The Chromium of this machine."""
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(executable_path=find_chromium(), args=[*ARGUMENTS, *sandbox])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,25 +37,6 @@ def chromium() -> Iterator[Browser]:
         browser = launch(playwright)
         yield browser
         browser.close()
-
-
-@dataclass
-class Watch:
-    """What must not happen on any page: errors in the console (breaches of the policy are among them), foreign hosts.
-
-    `expected`: pieces of console messages that a test brings about itself.
-    """
-
-    errors: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-    expected: list[str] = field(default_factory=list)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.errors.append(f"{message.type}: {message.text}")
-
-    def unexpected(self) -> list[str]:
-        return [error for error in self.errors if not any(piece in error for piece in self.expected)]
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.portal import PASSWORD, Portal, Socket
-from tests.upstream import Upstream
-from tests.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, error, stream, usage_chunk
+from tests.support.portal import PASSWORD, Portal, Socket
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, error, stream, usage_chunk
 
 MODELS = ("gpt-4o-mini", "qwen2.5-7b-instruct")
 TOKEN = re.compile(r"\s*\S{1,5}|\s+\Z")

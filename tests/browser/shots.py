@@ -11,10 +11,10 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.conftest import find_chromium, launch
 from tests.browser.scenes import SCENES, Scene, Stage
-from tests.portal import ROOT
-from tests.upstream import Upstream
+from tests.support.chromium import find_chromium, launch
+from tests.support.portal import ROOT
+from tests.support.upstream import Upstream
 
 PICTURES = ROOT / "docs" / "pictures"
 WIDE, PHONE = (1280, 800), (360, 740)

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.scenes import SCENES, Scene, Stage
-from tests.portal import ROOT
-from tests.upstream import Upstream
+from tests.support.portal import ROOT
+from tests.support.upstream import Upstream
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = {"serious", "critical"}

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import answers, ask, box, choose, content, in_state, log_in, send, stop
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 KIB = 1024
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import answers, ask, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, document
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer, document
 
 MINUTES = 2
 PICTURES = os.environ.get("CONNECT_PICTURES", "")

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
-from tests.process.test_database import locked
+from tests.support.chromium import Watch
+from tests.support.locking import locked
 from tests.support.page import answers, ask, content, in_state, log_in, log_in_by_form
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 BUSY_SECONDS = 6.5
 """Longer than a prompt waits for its commit."""

@@ -6,10 +6,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.portal import Portal
 from tests.support.page import answers, ask, content, in_state, log_in, version
-from tests.upstream import Upstream
-from tests.upstream.script import Fin, Gate, answer, chunk, error, stream, usage_chunk
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Fin, Gate, answer, chunk, error, stream, usage_chunk
 
 CUT = stream("Once upon ", "a ti", chunk(finish="length"), usage_chunk(9, 4), b"data: [DONE]\n\n")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.portal import Portal
 from tests.support.page import log_in
-from tests.upstream import Gate, Upstream
-from tests.upstream.script import answer, document
+from tests.support.portal import Portal
+from tests.support.upstream import Gate, Upstream
+from tests.support.upstream.script import answer, document
 
 MODEL = "behaving:refuses-usage+thinks"
 

@@ -9,10 +9,10 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
-from tests.portal import Portal
 from tests.support.page import answers, ask, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer
 
 STYLES = sorted((Path(settings.BASE_DIR) / "static" / "chat" / "css").glob("*.css"))
 PHYSICAL = re.compile(

@@ -7,12 +7,12 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.entries import act, entry, expect_titles, remember, remember_all, shown
 from tests.support.page import answers, ask, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer
 
 HOSTILE = "<img src=x onerror=alert(1)> \"'</span>{{ 7 }}%(title)s"
 

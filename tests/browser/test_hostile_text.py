@@ -22,13 +22,13 @@ from playwright.sync_api import Error as PlaywrightError
 
 from chat.models.conversation import title_from
 from chat.providers.redaction import redact
-from tests.browser.conftest import ARGUMENTS, Watch, find_chromium
 from tests.browser.payloads import EXFILTRATION, XSS, armed
 from tests.browser.witness import ZONE, Canary, Witness
-from tests.portal import Portal
+from tests.support.chromium import ARGUMENTS, Watch, find_chromium
 from tests.support.page import answers, ask, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import Part, Pause, Script, answer, chunk, error, stream, usage_chunk
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Part, Pause, Script, answer, chunk, error, stream, usage_chunk
 
 """Names below localhost lead to this machine without a name server, and the browser trusts them most."""
 AN_ANSWER = 20

@@ -6,10 +6,10 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.portal import Portal
 from tests.support.page import ADDRESS, answers, content, in_state
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 FARTHEST = 60
 UNSEEN = """() => {

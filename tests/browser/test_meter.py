@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from chat.tokens import count_message
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import answers, ask, box, choose, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import answer, error
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer, error
 
 PAUSE_MS = 1200
 """Longer than it waits for the next letter."""

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import (
     ADDRESS,
     answers,
@@ -24,8 +23,9 @@ from tests.support.page import (
     panel_field,
     panel_opener,
 )
-from tests.upstream import Upstream
-from tests.upstream.script import answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer
 
 INSTRUCTION = 'Be brief.\n\n<img src=x onerror="alert(1)"> & "quoted"'
 WRITTEN = {

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.portal import Portal
 from tests.support.page import answers, ask, box, content, in_state, log_in, open_panel, panel, send, stop
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 FINGER_PX = 40
 WIDE = (

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.portal import Portal
 from tests.support.page import answers, ask, box, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 LINES = [f"Line {number} of a long answer.\n\n" for number in range(60)]
 MORE = [f"Line {number} that came later.\n\n" for number in range(20)]

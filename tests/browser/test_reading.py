@@ -7,10 +7,10 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.portal import Portal
 from tests.support.page import answers, ask, box, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 CODE = "Before.\n\n```python\nprint('a')\n\nprint('b')\n```\n\n"
 

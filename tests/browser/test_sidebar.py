@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.entries import act, entry, expect_titles, remember, remember_all, shown
 from tests.support.page import ADDRESS, answers, ask, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, error
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer, error
 
 pytestmark = pytest.mark.usefixtures("empty_list")
 

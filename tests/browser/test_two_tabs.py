@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import SECONDS, Watch
-from tests.portal import Portal
+from tests.support.chromium import SECONDS, Watch
 from tests.support.page import answers, ask, content, in_state, log_in
-from tests.upstream import Upstream
-from tests.upstream.script import DONE, Gate, answer, chunk, error, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import DONE, Gate, answer, chunk, error, stream
 
 LATE = "Not sent yet, trying again."
 

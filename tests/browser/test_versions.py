@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import answers, ask, content, in_state, log_in, version
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, error
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer, error
 
 
 def test_each_further_answer_is_a_version_and_all_can_be_read(page: Page, portal: Portal, upstream: Upstream) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
 from tests.support.page import ADDRESS, answers, ask, box, content, in_state, log_in, log_in_by_form
-from tests.upstream import Upstream
-from tests.upstream.script import Fin, Gate, answer, error, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Fin, Gate, answer, error, stream
 
 
 def test_the_walk(page: Page, portal: Portal, upstream: Upstream) -> None:

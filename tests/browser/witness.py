@@ -10,8 +10,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Dialog, Page, Request
 
-from tests.browser.conftest import Watch
-from tests.portal import Portal
+from tests.support.chromium import Watch
+from tests.support.portal import Portal
 
 ZONE = "canary.localhost"
 """Names below localhost lead to this machine without a name server, and the browser trusts them most."""

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.portal import KEYS, ROOT
+from tests.support.portal import KEYS, ROOT
 
 DATABASES = sorted(Path(__file__).parent.glob("*.sqlite3"))
 

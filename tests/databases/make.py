@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from chat.upgrades import copy_database
-from tests.portal import PASSWORD, Portal
-from tests.upstream import Upstream
-from tests.upstream.script import answer
+from tests.support.portal import PASSWORD, Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer
 
 FAR_AWAY = "2096-01-01 00:00:00"
 """When the log-ins of the file end."""

@@ -14,13 +14,12 @@ from chat.diagnosis import CHECKS, RESULTS, Exchange, Finding, estimate, examine
 from chat.local_model import MODEL_NAME, LocalModel
 from chat.pricing import Rate
 from chat.providers import Endpoint
-from chat.texts.diagnosis import line_of
-from tests.providers.asking import KEY
-from tests.test_local_model import needs_model
-from tests.upstream import Gate, Stall, Upstream, answer, chunk, document, error, head, html, raw_body, stream
-from tests.upstream.script import Send
+from tests.support.asking import KEY
+from tests.support.examining import LIST, METRICS, SLOTS, WELL, detail_of, examined, in_words, listed
+from tests.support.local_model import needs_model
+from tests.support.upstream import Gate, Stall, Upstream, answer, chunk, document, error, head, html, raw_body, stream
+from tests.support.upstream.script import Send
 
-LIST, SLOTS, METRICS = "GET /v1/models", "GET /slots", "GET /metrics"
 PRESENT: dict[str, Any] = {
     "usage_mode": "auto",
     "refused_fields": {},
@@ -31,23 +30,6 @@ PRESENT: dict[str, Any] = {
     "context_window": 8192,
 }
 
-WELL = {
-    "address": "good found",
-    "tls": "good private_http",
-    "auth": "good accepted",
-    "models": "good listed",
-    "whole_answer": "good came",
-    "streamed_answer": "good came",
-    "time_saved": "good saved",
-    "really_streams": "good flows",
-    "include_usage": "good came own_chunk",
-    "count": "good agrees",
-    "stop": "good obeyed",
-    "max_tokens": "good obeyed",
-    "cancel": "skipped unseen",
-    "completions": "good exists",
-    "rate_limits": "good silent",
-}
 NO_ANSWER = dict.fromkeys(
     ["time_saved", "really_streams", "include_usage", "count", "stop", "max_tokens", "cancel"], "skipped no_answer"
 )
@@ -98,35 +80,6 @@ CELLS: list[Cell] = [
       "streamed_answer": "odd thinks", "completions": "good absent"},
      {"usage_mode": "never", "max_tokens_field": "max_completion_tokens", "think_tags": "tagged"}),
 ]  # fmt: skip
-
-
-def listed(*models: dict[str, Any]) -> Any:
-    return document({"object": "list", "data": list(models)})
-
-
-async def examined(base_url: str, model: str = "behaving", seconds: float = 5, **settings: Any) -> list[Finding]:
-    """The findings, each of which can be said in words."""
-    fields: dict[str, Any] = {"api_key": KEY} | settings
-    findings = [
-        finding
-        async for finding in examine(Endpoint(base_url, **{"private_network": True, **fields}), model, seconds=seconds)
-    ]
-    assert [finding for finding in findings if not line_of(finding).meaning] == []
-    return findings
-
-
-def in_words(findings: list[Finding]) -> dict[str, str]:
-    """`result case` by check; where usage lay comes behind."""
-    found = {}
-    for finding in findings:
-        detail = finding.detail
-        case = detail.get("code") or detail.get("because") or detail["case"]
-        found[finding.check] = f"{finding.result} {case} {detail.get('place', '')}".strip()
-    return found
-
-
-def detail_of(findings: list[Finding], check: str) -> dict[str, Any]:
-    return dict(next(finding.detail for finding in findings if finding.check == check))
 
 
 @pytest.mark.parametrize(("quirks", "differs", "suggested"), CELLS, ids=[cell[0] or "well" for cell in CELLS])

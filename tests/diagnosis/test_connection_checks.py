@@ -11,18 +11,11 @@ import pytest
 
 from chat.diagnosis import CHECKS, examine
 from chat.providers import Endpoint, TimeLimits
-from tests.diagnosis.test_checks import (
-    LIST,
-    WELL,
-    detail_of,
-    examined,
-    in_words,
-    listed,
-)
-from tests.providers.asking import KEY
-from tests.providers.test_tls import self_signed
-from tests.upstream import Stall, Upstream, document, error, html
-from tests.upstream.script import Rst
+from tests.support.asking import KEY
+from tests.support.certificates import self_signed
+from tests.support.examining import LIST, WELL, detail_of, examined, in_words, listed
+from tests.support.upstream import Stall, Upstream, document, error, html
+from tests.support.upstream.script import Rst
 
 
 async def test_a_provider_without_a_key_needs_none(upstream: Upstream):

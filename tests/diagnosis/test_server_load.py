@@ -11,7 +11,7 @@ from chat.diagnosis.server_load import Inside, running_of
 from chat.providers import Endpoint
 from chat.providers.listing import MAX_WINDOW
 from tests.support.processor_time import seconds
-from tests.upstream import Upstream, document
+from tests.support.upstream import Upstream, document
 
 
 @pytest.mark.parametrize(

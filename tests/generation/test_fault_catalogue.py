@@ -33,12 +33,12 @@ from chat.generation.store import STORED
 from chat.models import Generation
 from chat.protocol import Delta, Frame, Snapshot, Status
 from chat.providers.transport import ssl_context
-from tests.generation.fault_driver import DRIBBLED, MODES, PATH, Driver, Outcome, Reader, counted
-from tests.generation.fault_rows import BACK_OFF, CASES, DECIDED, Case, Decision, decision, number
-from tests.generation.fault_rows import DRIBBLED as TO_DRIBBLE
-from tests.providers.asking import KEY
-from tests.providers.test_faults import WORLD
-from tests.upstream import Fin, Gate, Repeat, Send, Stall, Upstream, answer, bytewise, framed, stream
+from tests.support.adapter_faults import WORLD
+from tests.support.asking import KEY
+from tests.support.fault_driver import DRIBBLED, MODES, PATH, Driver, Outcome, Reader, counted
+from tests.support.generation_faults import BACK_OFF, CASES, DECIDED, Case, Decision, decision, number
+from tests.support.generation_faults import DRIBBLED as TO_DRIBBLE
+from tests.support.upstream import Fin, Gate, Repeat, Send, Stall, Upstream, answer, bytewise, framed, stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 START_SECONDS = 0.05

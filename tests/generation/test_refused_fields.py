@@ -11,8 +11,8 @@ from chat.generation import store
 from chat.models import Provider
 from chat.providers import build
 from chat.providers.base import UnsupportedField
-from tests.providers.asking import ask
-from tests.upstream import Upstream
+from tests.support.asking import ask
+from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.django_db
 

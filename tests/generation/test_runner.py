@@ -15,8 +15,8 @@ from chat.generation.run import Run
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
 from chat.protocol import Accepted, Refused, Send
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError
@@ -15,26 +13,14 @@ from chat.health.model_stats import ModelStats, ModelStatsCache, last_hour
 from chat.health.provider_outages import Health
 from chat.models import LanguageModel, Provider, UsageRecord
 from chat.texts.model_stats import model_choices, stats_in_words
-from tests.health.test_provider_outages import fail
+from tests.support.provider_failures import fail
+from tests.support.usage_records import failed, record
 
 
 @pytest.fixture
 def model(db):
     provider = Provider.objects.create(name="upstream", base_url="https://api.example.com/v1")
     return LanguageModel.objects.create(provider=provider, name="gpt-4o-mini")
-
-
-def record(model, state="completed", ttft_ms=400, latency="20.00", minutes=5, **fields):
-    created_at = timezone.now() - timedelta(minutes=minutes)
-    values = {"created_at": created_at, "closed_at": created_at, "model": model, "provider": model.provider, **fields}
-    return UsageRecord.objects.create(
-        user_name="owner", provider_name="upstream", model_name=model.name, state=state, ttft_ms=ttft_ms,
-        inter_token_latency_ms=latency and Decimal(latency), **values,
-    )  # fmt: skip
-
-
-def failed(model, code="upstream_error", **fields):
-    return record(model, "failed", fields.pop("ttft_ms", None), None, error_code=code, **fields)
 
 
 def test_the_medians_and_the_share_of_errors_of_each_model(model):

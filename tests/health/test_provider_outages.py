@@ -11,13 +11,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from chat.generation.runner import Runner
-from chat.generation.store import End
 from chat.health import provider_outages as module
 from chat.health.provider_outages import ROW_SECONDS, Health
 from chat.models import LanguageModel, Provider, State
 from chat.protocol import Send
-from tests.upstream import Upstream
-from tests.upstream.script import answer, error
+from tests.support.provider_failures import end, fail, tell
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import answer, error
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -32,14 +32,6 @@ class Clock:
         return NOON + timedelta(seconds=self.now - 1000)
 
 
-def tell(health: Health, provider: int, ended: End) -> None:
-    health.heard(provider, ended.state, ended.deltas, ended.code)
-
-
-def end(code=None, state=None, deltas=0):
-    return End(uuid.uuid4(), 1, state or (State.FAILED if code else State.COMPLETED), deltas=deltas, code=code)
-
-
 @pytest.fixture
 def clock():
     return Clock()
@@ -48,11 +40,6 @@ def clock():
 @pytest.fixture
 def health(clock):
     return Health(clock, clock.date)
-
-
-def fail(health, times=3, code="upstream_unreachable", provider=1):
-    for _ in range(times):
-        tell(health, provider, end(code))
 
 
 def test_three_failures_in_a_row_mark_a_provider_and_no_other(health):

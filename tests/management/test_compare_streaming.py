@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import io
 import json
 import os
@@ -20,14 +19,11 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from chat.local_model import MODEL_FILE
 from chat.management.commands.compare_streaming import PROMPTS
 from chat.models import LanguageModel, Provider, UsageRecord
-from tests.upstream import Upstream, answer, document, error, stream
-from tests.upstream.script import DONE, Fin, Pause, Script, Stall, text_chunk
-
-HERE = MODEL_FILE.is_file() and importlib.util.find_spec("xllamacpp") is not None
-needs_model = pytest.mark.skipif(not HERE, reason="the built-in model's packages are not installed (./run.py setup)")
+from tests.support.local_model import needs_model
+from tests.support.upstream import Upstream, answer, document, error, stream
+from tests.support.upstream.script import DONE, Fin, Pause, Script, Stall, text_chunk
 
 COUNT, SUM, LEGACY = PROMPTS
 NAME = "counter"

@@ -11,7 +11,7 @@ from django.db import connection
 
 from chat.diagnosis import CHECKS
 from chat.models import LanguageModel, Provider, UsageRecord
-from tests.upstream import Gate, Upstream, answer
+from tests.support.upstream import Gate, Upstream, answer
 
 SECRET = "sk-canary-0123456789abcdef"
 

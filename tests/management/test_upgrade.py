@@ -5,7 +5,7 @@ import pytest
 
 from tests.databases.files import DATABASES, columns_of, data_directory, manage, rows, tables_of
 from tests.databases.make import make
-from tests.portal import Portal
+from tests.support.portal import Portal
 
 KEPT = (
     "auth_user",

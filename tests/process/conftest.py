@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.portal import Socket
+from tests.support.portal import Socket
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import uuid
 
 import pytest
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.recordings import index, record, text
-from tests.upstream.script import DONE, Gate, answer, chunk, stream, text_chunk, usage_chunk
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.recordings import index, record, text
+from tests.support.upstream.script import DONE, Gate, answer, chunk, stream, text_chunk, usage_chunk
 
 COUNT_PROMPT = "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ..."
 ONE_PLUS_ONE = "What's 1+1? Answer in one word."

@@ -16,10 +16,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.portal import Portal
 from tests.reliability.canaries import needles
-from tests.upstream import Upstream
-from tests.upstream.script import DONE, Rst, Script, Send, answer, chunk, document, error, head, html, raw_body, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import (
+    DONE,
+    Rst,
+    Script,
+    Send,
+    answer,
+    chunk,
+    document,
+    error,
+    head,
+    html,
+    raw_body,
+    stream,
+)
 
 PIECE = 12
 """A part of the key that is this long is as good as the key."""

@@ -9,9 +9,9 @@ import uuid
 import pytest
 
 from chat.prompt import GO_ON
-from tests.portal import Portal, Socket
-from tests.upstream import Upstream
-from tests.upstream.script import Fin, Gate, answer, chunk, stream, usage_chunk
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Fin, Gate, answer, chunk, stream, usage_chunk
 
 CUT = stream("Once upon ", "a ti", chunk(finish="length"), usage_chunk(9, 4), b"data: [DONE]\n\n")
 

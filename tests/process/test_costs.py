@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, error
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer, error
 
 LEDGER = "select prompt_price, completion_price, cached_price, currency, cost, state from chat_usagerecord order by id"
 

@@ -1,27 +1,14 @@
 """The database locked, or a row gone under a running answer: streams go on, nothing is lost."""
 
 import asyncio
-import contextlib
-import sqlite3
 import time
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import At, Gate, answer
+from tests.support.locking import locked
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import At, Gate, answer
 
 LOCKED_SECONDS = 2.0
-
-
-@contextlib.contextmanager
-def locked(portal: Portal):
-    """Another process's hand on the database."""
-    connection = sqlite3.connect(portal.data / "chatsite.sqlite3", timeout=10, isolation_level=None)
-    connection.execute("begin exclusive")
-    try:
-        yield
-    finally:
-        connection.execute("rollback")
-        connection.close()
 
 
 async def test_a_locked_database_holds_up_no_delta_and_loses_nothing(new_portal, upstream: Upstream, capsys):

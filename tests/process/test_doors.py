@@ -9,9 +9,9 @@ import httpx
 import pytest
 import websockets
 
-from tests.portal import Portal, Socket
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, Pause, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, Pause, answer
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.portal import Portal, Socket
-from tests.upstream import Upstream
-from tests.upstream.script import Pause, Script, Send, Stall, error, framed, stream
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Pause, Script, Send, Stall, error, framed, stream
 
 LETTERS = [Send(bytes([byte])) for byte in framed(b"data: " + b'{"choices":[{"delta":{"content":"never"}}]}')]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chat.local_model import MODEL_FILE
-from tests.portal import ROOT, Portal
+from tests.support.portal import ROOT, Portal
 
 QUESTION = "What is 1+1? Answer in one word."
 

@@ -4,9 +4,9 @@ import asyncio
 import random
 import uuid
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import At, Gate, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import At, Gate, answer
 
 WORDS = [f"wört{number}\u2028 \U0001f469\r\n" for number in range(60)]
 

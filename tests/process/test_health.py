@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.portal import Portal, Socket, free_port
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer, error
+from tests.support.portal import Portal, Socket, free_port
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer, error
 
 PROBE_SECONDS = 20
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import At, answer
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import At, answer
 
 CHECKPOINT_SECONDS = 0.25
 COMMIT_SECONDS = 0.25

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.portal import ROOT, Portal
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, Pause, answer
+from tests.support.portal import ROOT, Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, Pause, answer
 
 DRAIN = 1
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, Pause, Stall, answer, error, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, Pause, Stall, answer, error, stream
 
 
 @pytest.mark.parametrize(

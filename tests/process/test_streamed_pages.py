@@ -8,7 +8,7 @@ import re
 import httpx
 import pytest
 
-from tests.portal import Portal
+from tests.support.portal import Portal
 
 LEDGER_BREAKS = (
     "create trigger broken before insert on chat_usagerecord begin select raise(abort, 'no ledger today'); end"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.portal import Portal
-from tests.upstream import Upstream
-from tests.upstream.script import DONE, Fin, Rst, Script, answer, chunk, document, error, html, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import DONE, Fin, Rst, Script, answer, chunk, document, error, html, stream
 
 HALF: Script = stream("Half of ", "it", whole=False)
 ZERO = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "source": "counted"}
@@ -87,7 +87,7 @@ async def test_an_upstream_that_is_not_there_is_unreachable(new_portal, upstream
 async def test_an_upstream_that_stalls_ends_with_the_limits_of_its_provider(new_portal, upstream: Upstream):
     import sqlite3
 
-    from tests.upstream.script import Stall
+    from tests.support.upstream.script import Stall
 
     portal = new_portal()
     portal.kill()

@@ -6,9 +6,9 @@ import asyncio
 import uuid
 from typing import Any
 
-from tests.portal import Portal, Socket
-from tests.upstream import Upstream
-from tests.upstream.script import Gate, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Gate, answer
 
 
 async def watching(portal: Portal, conversation: str | None, client: Any = None) -> Socket:

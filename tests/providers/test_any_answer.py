@@ -14,7 +14,7 @@ from chat.providers import FinishReported, ModelNamed, TextDelta, Warned
 from tests.support.chunk_strategies import HALVES, TEXTS, bodies
 from tests.support.examples import examples
 from tests.support.reading import BOM, CONTENT_TYPES, TAGS, read_answer, reads_of, texts_of
-from tests.upstream.script import DONE, chunk, event
+from tests.support.upstream.script import DONE, chunk, event
 
 
 def test_whatever_chunks_hold_the_answer_is_clean_and_the_same_in_any_reads():

@@ -23,8 +23,8 @@ from chat.providers import (
 )
 from chat.providers.base import UnsupportedField
 from chat.providers.http import STALE_SECONDS
-from tests.providers.asking import KEY, Witness, ask, ask_once, endpoint, question
-from tests.upstream import (
+from tests.support.asking import KEY, PLACES, STOP_SECONDS, Witness, ask, ask_once, endpoint, question
+from tests.support.upstream import (
     DONE,
     Fin,
     Gate,
@@ -40,13 +40,11 @@ from tests.upstream import (
     raw_body,
     stream,
 )
-from tests.upstream.recordings import index, record, text
-from tests.upstream.script import Script, Send, Step, counts, framed
+from tests.support.upstream.recordings import index, record, text
+from tests.support.upstream.script import Script, Send, Step, counts, framed
 
 PLAIN_KEY = "Correct-Horse-Battery-Staple"
 """Known by its value only."""
-STOP_SECONDS = 0.25
-"""After a stop, upstream's connection is closed within this time."""
 
 
 async def test_only_what_somebody_set_is_sent(upstream: Upstream):
@@ -363,15 +361,6 @@ async def test_an_answer_that_began_is_never_asked_for_again(upstream: Upstream)
     assert (outcome.text, outcome.code) == ("Two", "upstream_cut")
     assert len(upstream.connections) == 1
     assert upstream.count() == 2
-
-
-PLACES = {
-    "before headers": (Gate("here"), Stall()),
-    "before the body": stream(Gate("here"), Stall()),
-    "mid-answer": stream("Hello", Gate("here"), Stall()),
-    "after the finish": stream("Hello", {"choices": [{"index": 0, "finish_reason": "stop"}]}, Gate("here"), Stall()),
-    "in the body of an error": (*stream(b"x", Gate("here"), Stall(), status=500),),
-}
 
 
 @pytest.mark.parametrize("place", PLACES)

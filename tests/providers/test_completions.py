@@ -7,9 +7,9 @@ from contextlib import aclosing
 import pytest
 
 from chat.providers import CompletionRequest, TextDelta, build, plain_text
-from tests.providers.asking import Witness, ask_once, endpoint
-from tests.upstream import Upstream, document, error, stream
-from tests.upstream.script import DONE, Script, text_chunk, usage_chunk
+from tests.support.asking import Witness, ask_once, endpoint
+from tests.support.upstream import Upstream, document, error, stream
+from tests.support.upstream.script import DONE, Script, text_chunk, usage_chunk
 
 MESSAGES = [
     {"role": "system", "content": "A tale."},

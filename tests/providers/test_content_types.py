@@ -9,8 +9,8 @@ import pytest
 from chat.providers import FinishReported, ModelNamed, TextDelta, UsageReported, Warned
 from chat.providers.answers import DOCUMENT_BYTES, AnswerReader
 from chat.providers.sse import EVENT_BYTES
-from tests.providers.test_answers import END, read
-from tests.upstream.script import chunk, event
+from tests.support.answer_bodies import END, read
+from tests.support.upstream.script import chunk, event
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", "application/octet-stream", "application/json"])

@@ -19,8 +19,8 @@ import pytest
 from chat.finish_reasons import meaning_of
 from chat.providers import build
 from chat.providers.retry import BUDGET, delay
-from tests.providers.asking import Outcome, ask, endpoint
-from tests.upstream import LAST_CHUNK, Fin, Pause, Script, Send, Upstream, bytewise, framed, head
+from tests.support.asking import Outcome, ask, endpoint
+from tests.support.upstream import LAST_CHUNK, Fin, Pause, Script, Send, Upstream, bytewise, framed, head
 
 CORPUS = Path(__file__).with_name("corpus")
 CASES = sorted(path.stem for path in CORPUS.glob("*.json"))

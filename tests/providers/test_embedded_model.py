@@ -7,7 +7,6 @@ what it wrote before.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import random
 import statistics
@@ -24,12 +23,11 @@ import pytest_asyncio
 from chat import local_model
 from chat.local_model import MODEL_FILE, MODEL_NAME, LocalModel
 from chat.providers import Adapter, CompletionRequest, ProviderError, TextDelta, build
-from tests.providers.asking import Outcome, Witness, endpoint
-
-HERE = MODEL_FILE.is_file() and importlib.util.find_spec("xllamacpp") is not None
+from tests.support.asking import Outcome, Witness, endpoint
+from tests.support.local_model import needs_model
 
 pytestmark = [
-    pytest.mark.skipif(not HERE, reason="the built-in model's packages are not installed (./run.py setup)"),
+    needs_model,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),  # its one thread shares the cores with everything else that runs
 ]

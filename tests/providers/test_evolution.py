@@ -13,8 +13,8 @@ import pytest
 from chat.providers import Adapter, build
 from chat.providers.evolution import EARLY, EvolutionAuth, Token, token_of
 from chat.providers.transport import ssl_context
-from tests.providers.asking import ask, endpoint
-from tests.upstream import Gate, Rst, Script, Stall, Upstream, answer, document, error, html
+from tests.support.asking import ask, endpoint
+from tests.support.upstream import Gate, Rst, Script, Stall, Upstream, answer, document, error, html
 
 KEY_ID, SECRET = "key-id-0123456789", "evolution-secret-abcdef"
 TOKEN = "POST /token"

@@ -18,10 +18,10 @@ from chat.providers import Endpoint, ProviderError, TimeLimits, build, list_mode
 from chat.providers.ip_rules import is_private
 from chat.providers.resolver import THREADS
 from chat.providers.transport import PinnedBackend, ssl_context
-from tests.providers.asking import Outcome, ask, ask_once, endpoint
-from tests.providers.test_tls import self_signed
-from tests.upstream import Upstream
-from tests.upstream.script import Send, head
+from tests.support.asking import Outcome, ask, ask_once, endpoint
+from tests.support.certificates import self_signed
+from tests.support.upstream import Upstream
+from tests.support.upstream.script import Send, head
 
 NAME = "model.test"
 

@@ -12,8 +12,8 @@ import pytest
 from chat.pricing import Rate
 from chat.providers import Endpoint, ListedModel, ProviderError, failure_of, list_models
 from chat.providers.listing import LIST_BYTES
-from tests.providers.asking import KEY
-from tests.upstream import Script, Send, Stall, Upstream, document, error, head, html, raw_body
+from tests.support.asking import KEY
+from tests.support.upstream import Script, Send, Stall, Upstream, document, error, head, html, raw_body
 
 LIST = "GET /v1/models"
 

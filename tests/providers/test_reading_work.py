@@ -13,7 +13,7 @@ from chat.providers.redaction import redact
 from chat.providers.sse import Decoder
 from tests.support.processor_time import seconds
 from tests.support.reading import decode, held_bytes
-from tests.upstream.script import chunk, event
+from tests.support.upstream.script import chunk, event
 
 
 def small_events(size: int) -> bytes:

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from chat.providers import TimeLimits
-from tests.providers.asking import ask_once
-from tests.providers.test_faults import END
-from tests.upstream import Repeat, Send, Stall, Upstream, answer, head, stream
+from tests.support.adapter_faults import END
+from tests.support.asking import ask_once
+from tests.support.upstream import Repeat, Send, Stall, Upstream, answer, head, stream
 
 TIMES = {
     "19 finish, then silence": (

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from chat.providers import CompletionRequest, TextDelta, TimeLimits, build
 from chat.providers.think_tags import BLANK_CHARACTERS, ThinkTags
-from tests.providers.asking import Witness, ask_once, endpoint
-from tests.upstream import DONE, Fin, Stall, Upstream, answer, chunk, stream
-from tests.upstream.script import text_chunk
+from tests.support.asking import Witness, ask_once, endpoint
+from tests.support.upstream import DONE, Fin, Stall, Upstream, answer, chunk, stream
+from tests.support.upstream.script import text_chunk
 
 CASES = {
     "tags before the answer": (False, "<think>hm</think>Two.", ("Two.", "hm")),

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import httpx
 import websockets
 
-from tests.portal import Portal
 from tests.reliability.figure import Figure, Result
 from tests.reliability.stage import UNLIMITED, Stage
-from tests.upstream import Pause, Rst, Script, answer, error, stream
+from tests.support.portal import Portal
+from tests.support.upstream import Pause, Rst, Script, answer, error, stream
 
 PEOPLE = 50
 WORD = re.compile("zq[0-9a-f]{16}")

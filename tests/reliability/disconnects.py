@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket, Text
 from tests.reliability.figure import Figure, Result
 from tests.reliability.stage import Stage
-from tests.upstream import DONE, At, RequestLog, chunk, event, stream, usage_chunk
-from tests.upstream.script import Part, Script
+from tests.support.portal import Portal, Socket, Text
+from tests.support.upstream import DONE, At, RequestLog, chunk, event, stream, usage_chunk
+from tests.support.upstream.script import Part, Script
 
 AT_ONCE = 8
 SCRIPTS = 100

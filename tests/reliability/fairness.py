@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import OPEN, UNLIMITED, Stage, milliseconds
-from tests.upstream import Gate, Pause, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Gate, Pause, answer
 
 OTHERS = tuple(f"colleague-{number}" for number in range(5))
 RUNNING, QUEUED, SOCKETS, PROMPTS = 3, 10, 20, 50

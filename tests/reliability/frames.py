@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result
 from tests.reliability.hostile import FRAME_BYTES, Attacker, Hostile, Known, wire
 from tests.reliability.stage import Stage
-from tests.upstream import answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import answer
 
 BATCH = 20
 """Unreadable commands that a socket may send within 10 s."""

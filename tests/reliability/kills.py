@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 import httpx
 import websockets
 
-from tests.portal import ROOT, Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage, milliseconds
-from tests.upstream import At, RequestLog, answer
+from tests.support.portal import ROOT, Portal, Socket
+from tests.support.upstream import At, RequestLog, answer
 
 PROMPTS = 20
 RUNNING = "8"

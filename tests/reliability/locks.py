@@ -16,10 +16,10 @@ from typing import Any
 
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage
-from tests.upstream import At, Script, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import At, Script, answer
 
 HOLDS = (1.0, 5.0, 15.0)
 """Seconds."""

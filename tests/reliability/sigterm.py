@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time
 from tests.reliability.stage import Stage, milliseconds
-from tests.upstream import Gate, Pause, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Gate, Pause, answer
 
 DRAIN, GRACE = 1, 2
 RUNNING, ENDING, WAITING, IDLE = 10, 3, 2, 3

@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage, milliseconds
-from tests.upstream import Gate, RequestLog, answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Gate, RequestLog, answer
 
 PIECES, PIECE_BYTES = 500, 3984
 """1.9 MiB: just below what an answer may have."""

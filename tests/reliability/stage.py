@@ -1,11 +1,11 @@
 """What a figure plays on: real portals, scripted upstreams, people and their sockets; all of it ends with the stage.
 
     async with Stage() as stage:                       # __main__ does this; `run` gets the stage
-        upstream = stage.upstream                      # tests.upstream.Upstream, a process of its own, empty
+        upstream = stage.upstream                      # tests.support.upstream.Upstream, a process of its own, empty
         upstream.play("fake", answer("one ", "two"))   # "fake" is the portal's model
-        portal = await stage.portal(PORTAL_USER_RUNNING="3")   # tests.portal.Portal, started, on fresh data
+        portal = await stage.portal(PORTAL_USER_RUNNING="3")   # tests.support.portal.Portal, started, on fresh data
         owner, colleague = await stage.people(portal, "owner", "colleague")  # httpx.Clients, logged in
-        socket = await stage.connect(portal, owner)    # tests.portal.Socket after its hello
+        socket = await stage.connect(portal, owner)    # tests.support.portal.Socket after its hello
         await socket.ask("hi")
         await stage.rest(portal)                       # until nothing is queued or running
         result.count(await stage.faults(portal))       # broken invariants, tracebacks, open usage records: all 0
@@ -27,8 +27,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.portal import ROOT, Portal, Socket
-from tests.upstream import Upstream
+from tests.support.portal import ROOT, Portal, Socket
+from tests.support.upstream import Upstream
 
 T = TypeVar("T")
 

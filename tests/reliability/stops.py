@@ -21,11 +21,11 @@ from typing import Any
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage, milliseconds
-from tests.upstream import Gate, Pause, RequestLog, Stall, Upstream, answer, chunk, error, stream
-from tests.upstream.script import Script
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import Gate, Pause, RequestLog, Stall, Upstream, answer, chunk, error, stream
+from tests.support.upstream.script import Script
 
 PLACES = 3
 PROMISE_MS = 250

@@ -13,10 +13,10 @@ import time
 import httpx
 import websockets
 
-from tests.portal import Portal, Socket
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage, milliseconds
-from tests.upstream import answer
+from tests.support.portal import Portal, Socket
+from tests.support.upstream import answer
 
 TABS = 20
 """Of one person."""

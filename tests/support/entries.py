@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.portal import Portal
+from tests.support.portal import Portal
 
 
 def remember(portal: Portal, title: str, at: datetime | None = None, pinned: bool = False) -> str:

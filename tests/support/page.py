@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.portal import Portal
+from tests.support.portal import Portal
 
 ADDRESS = re.compile(r"/chat/[0-9a-f-]{36}/$")
 

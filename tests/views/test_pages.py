@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,55 +16,15 @@ from django.test.utils import CaptureQueriesContext
 
 from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import Health
-from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State, UsageRecord
+from chat.models import Conversation, LanguageModel, Message, Provider, State
 from chat.views.modules import LANGUAGES, LIBRARIES, MODULES
 from chatsite import finders
-from tests.health.test_model_stats import record
-from tests.health.test_provider_outages import fail
-from tests.scoped_client import ScopedClient
+from tests.support.conversations import add_generation, make_conversation
+from tests.support.provider_failures import fail
+from tests.support.scoped_client import ScopedClient
+from tests.support.usage_records import record
 
 STATIC = Path(settings.BASE_DIR) / "static" / "chat"
-
-
-def make_conversation(owner, model, turns=1, state=State.COMPLETED, **generation):
-    """A conversation of `turns` prompts and answers; the last answer is in `state`."""
-    conversation = Conversation.objects.create(owner=owner, title="About rivers", model=model)
-    parent = None
-    for number in range(turns):
-        is_last = number == turns - 1
-        prompt = Message.objects.create(
-            conversation=conversation, parent=parent, role="user", content=f"prompt {number}"
-        )
-        parent = Message.objects.create(
-            conversation=conversation, parent=prompt, role="assistant", content=f"answer {number}"
-        )
-        add_generation(owner, model, parent, state if is_last else State.COMPLETED, **(generation if is_last else {}))
-    return conversation
-
-
-def add_generation(owner, model, message, state, **values):
-    one = Generation.objects.create(
-        user=owner, message=message, model=model, key=uuid.uuid4(), request_hash="x", state=state, **values
-    )
-    UsageRecord.objects.create(
-        generation=one,
-        user=owner,
-        user_name=owner.username,
-        provider_name="upstream",
-        model_name=model.name,
-        prompt_tokens=1204,
-        completion_tokens=31,
-        total_tokens=1235,
-        usage_source="reported",
-        ttft_ms=442,
-        duration_ms=19213,
-        writing_ms=Decimal("18000.000"),
-        deltas=31,
-        characters=100,
-        state=state,
-        finish_reason="stop" if state == State.COMPLETED else None,
-    )
-    return one
 
 
 def page_of(client, conversation):

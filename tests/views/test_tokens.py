@@ -14,7 +14,7 @@ from chat.generation import inputs
 from chat.limits import TEXT_BYTES
 from chat.models import Conversation, Generation, LanguageModel, Message, Provider, State
 from chat.views import tokens as view
-from tests.views.test_pages import add_generation, make_conversation
+from tests.support.conversations import add_generation, make_conversation
 
 ADDRESS = "/chat/tokens/"
 

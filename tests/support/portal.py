@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import httpx
 import websockets
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ADMIN, PASSWORD = "admin", "a-password-for-tests-only"
 KEYS = {
     "SECRET_KEY": "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz",

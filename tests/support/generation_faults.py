@@ -12,9 +12,9 @@ from email.utils import formatdate
 from typing import Any
 
 from chat.limits import ANSWER_BYTES
-from tests.providers.asking import KEY
-from tests.providers.test_faults import END, HELLO, ROWS, SSE, WORLD, Row
-from tests.upstream import (
+from tests.support.adapter_faults import END, HELLO, ROWS, SSE, WORLD, Row
+from tests.support.asking import KEY
+from tests.support.upstream import (
     DONE,
     At,
     Gate,

@@ -8,9 +8,9 @@ import statistics
 
 import pytest
 
-from tests.upstream import Gate, Pause, Rst, Stall, Upstream, answer, record, script
-from tests.upstream.demos import DEMOS, named, names
-from tests.upstream.recordings import index, lines
+from tests.support.upstream import Gate, Pause, Rst, Stall, Upstream, answer, record, script
+from tests.support.upstream.demos import DEMOS, named, names
+from tests.support.upstream.recordings import index, lines
 
 
 def ask(upstream: Upstream, model: str, path: str = "/v1/chat/completions", text: str = "hi") -> socket.socket:

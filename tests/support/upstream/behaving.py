@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.upstream.script import (
+from tests.support.upstream.script import (
     DONE,
     At,
     Part,

@@ -1,8 +1,8 @@
 """A scripted model server on raw sockets, in a process of its own; see client.Upstream and script."""
 
-from tests.upstream.client import ConnectionLog, RequestLog, Upstream
-from tests.upstream.recordings import record
-from tests.upstream.script import (
+from tests.support.upstream.client import ConnectionLog, RequestLog, Upstream
+from tests.support.upstream.recordings import record
+from tests.support.upstream.script import (
     DONE,
     LAST_CHUNK,
     At,

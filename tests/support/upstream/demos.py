@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.upstream.recordings import index, record
-from tests.upstream.script import At, Pause, Repeat, Rst, Script, Stall, answer, error, html, stream
+from tests.support.upstream.recordings import index, record
+from tests.support.upstream.script import At, Pause, Repeat, Rst, Script, Stall, answer, error, html, stream
 
 _LOAD = re.compile(r"fake-n(\d{1,6})-i(\d{1,5})")
 _WORDS = ["Rivers", "carry", "stones;", "patience", "carries", "rivers.", ""]

@@ -22,6 +22,11 @@ from chat.providers import (
     Warned,
     build,
 )
+from tests.support.upstream import (
+    Gate,
+    Stall,
+    stream,
+)
 
 KEY = "sk-test-0123456789abcdefWXYZ"
 LIMITS = TimeLimits()
@@ -138,3 +143,14 @@ async def ask_once(base_url: str, model: str = "scripted", limits: TimeLimits = 
         return await ask(adapter, model)
     finally:
         await adapter.aclose()
+
+
+STOP_SECONDS = 0.25
+"""After a stop, upstream's connection is closed within this time."""
+PLACES = {
+    "before headers": (Gate("here"), Stall()),
+    "before the body": stream(Gate("here"), Stall()),
+    "mid-answer": stream("Hello", Gate("here"), Stall()),
+    "after the finish": stream("Hello", {"choices": [{"index": 0, "finish_reason": "stop"}]}, Gate("here"), Stall()),
+    "in the body of an error": (*stream(b"x", Gate("here"), Stall(), status=500),),
+}

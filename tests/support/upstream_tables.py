@@ -1,6 +1,6 @@
 """The tables of docs/upstreams.md, made from the code and from the tests' own tables.
 
-`python -m tests.upstream_tables` writes them into the page; tests/test_docs.py compares.
+`python -m tests.support.upstream_tables` writes them into the page; tests/test_docs.py compares.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "upstreams.md"
 BETWEEN = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -85,7 +85,7 @@ def _failures() -> str:
 
 def _cases() -> str:
     """What the adapters make of each row of tests/providers/test_faults.py."""
-    from tests.providers.test_faults import ROWS
+    from tests.support.adapter_faults import ROWS
 
     rows = []
     for name, row in ROWS.items():

@@ -1,4 +1,4 @@
-"""`python -m tests.upstream [--port N]`: a model server to point a portal at, by hand or from a bench.
+"""`python -m tests.support.upstream [--port N]`: a model server to point a portal at, by hand or from a bench.
 
 With `--control`, as tests start it, it takes commands on stdin and reports on stdout, a JSON object a line, and ends
 when stdin does.
@@ -12,13 +12,13 @@ import json
 import sys
 from typing import Any
 
-from tests.upstream.demos import names
-from tests.upstream.script import from_wire
-from tests.upstream.server import Stage, listen, port_of
+from tests.support.upstream.demos import names
+from tests.support.upstream.script import from_wire
+from tests.support.upstream.server import Stage, listen, port_of
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.upstream", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.upstream", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: a free one, which is printed")
     parser.add_argument("--control", action="store_true", help="take commands on stdin, report on stdout")
     parser.add_argument("--certificate", nargs=2, metavar=("CERTIFICATE", "KEY"), help="speak TLS with these files")

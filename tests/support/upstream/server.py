@@ -15,9 +15,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.upstream.behaving import BEHAVING, behave
-from tests.upstream.demos import named, names
-from tests.upstream.script import At, Fin, Gate, Pause, Repeat, Rst, Script, Send, Stall, answer, document, error
+from tests.support.upstream.behaving import BEHAVING, behave
+from tests.support.upstream.demos import named, names
+from tests.support.upstream.script import (
+    At,
+    Fin,
+    Gate,
+    Pause,
+    Repeat,
+    Rst,
+    Script,
+    Send,
+    Stall,
+    answer,
+    document,
+    error,
+)
 
 Report = Callable[[dict[str, Any]], None]
 """Told of everything that happens, as one JSON object each; see client.py for what is made of it."""

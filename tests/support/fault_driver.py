@@ -26,10 +26,10 @@ from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, Segment
 from chat.protocol import Accepted, Delta, Finished, Frame, Send, Snapshot, Status
 from chat.providers import Endpoint, TimeLimits, call
-from tests.generation.fault_rows import CASES, FACTOR, Case, Decision, decision
-from tests.providers.asking import KEY
-from tests.upstream import Gate, Repeat, RequestLog, Script, Stall, Upstream, bytewise
-from tests.upstream import Send as SendBytes
+from tests.support.asking import KEY
+from tests.support.generation_faults import CASES, FACTOR, Case, Decision, decision
+from tests.support.upstream import Gate, Repeat, RequestLog, Script, Stall, Upstream, bytewise
+from tests.support.upstream import Send as SendBytes
 
 PROMPT = "Hello?"
 PATH = "/v1/chat/completions"

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.upstream.script import DONE, At, Fin, Part, Script, stream
+from tests.support.upstream.script import DONE, At, Fin, Part, Script, stream
 
 FOLDER = Path(__file__).with_name("recordings")
 

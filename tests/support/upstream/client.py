@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.upstream.script import Script, to_wire
+from tests.support.upstream.script import Script, to_wire
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 T = TypeVar("T")
 
 
@@ -87,7 +87,7 @@ class Upstream:
     @classmethod
     def start(cls, certificate: tuple[str, str] | None = None, port: int = 0) -> Upstream:
         """Start one on a loopback port, 0 = a free one; `certificate` (files of certificate and key): it speaks TLS."""
-        command = [sys.executable, "-m", "tests.upstream", "--control", "--port", str(port)]
+        command = [sys.executable, "-m", "tests.support.upstream", "--control", "--port", str(port)]
         if certificate is not None:
             command += ["--certificate", *certificate]
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
