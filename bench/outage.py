@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from django.contrib.auth import get_user_model
 
 from tests.reliability.stage import Stage
 from tests.support.portal import Portal, Socket, free_port
@@ -102,7 +103,7 @@ async def outage(minutes: float) -> int:
         for down in (True, False):
             portal = await stage.portal()
             (owner,) = await stage.people(portal, "owner")
-            portal.execute("update auth_user set is_staff = 1, is_superuser = 1")
+            portal.change(lambda: get_user_model().objects.update(is_staff=True, is_superuser=True))
             dead_url = f"http://127.0.0.1:{closed}/v1" if down else stage.upstream.base_url
             deaf_url = deaf.base_url if down else stage.upstream.base_url
             portal.add_provider("dead", dead_url, max_retries=0)

@@ -113,7 +113,9 @@ def check_log(portal: Portal) -> None:
 
 def wait_for_rest(portal: Portal) -> None:
     """Until no generation runs."""
+    from chat.models import Generation  # Django is not set up yet when this module is read
+
     until = time.monotonic() + REST_SECONDS
-    while portal.rows("select id from chat_generation where state in ('queued', 'running', 'stopping')"):
+    while portal.rows(Generation.objects.unfinished()):
         assert time.monotonic() < until, f"something runs on:\n{portal.log}"
         time.sleep(0.02)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db.models import F
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.chromium import NAMES, SECONDS, Watch, find_chromium, launch
@@ -65,4 +66,6 @@ def page(context: BrowserContext, watch: Watch) -> Page:
 @pytest.fixture
 def empty_list(portal: Portal) -> None:
     """The list of conversations is empty at the beginning."""
-    portal.execute("update chat_conversation set archived_at = updated_at where archived_at is null")
+    from chat.models import Conversation  # Django is not set up yet when this module is read
+
+    portal.change(lambda: Conversation.objects.filter(archived_at=None).update(archived_at=F("updated_at")))

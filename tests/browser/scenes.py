@@ -9,15 +9,20 @@ import asyncio
 import contextlib
 import json
 import re
-import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db.models import F
+from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from chat.models import Conversation, Message, Provider, UsageRecord
 from tests.support.portal import PASSWORD, Portal, Socket
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, error, stream, usage_chunk
@@ -65,10 +70,11 @@ class Stage:
             stage = cls(portal.start(), upstream, pace)
             for name in ("owner", "colleague"):
                 portal.add_user(name, PASSWORD)
-            stage._change("update auth_user set is_staff = 1 where username = 'colleague'")
+            colleague = get_user_model().objects.filter(username="colleague")
+            portal.change(lambda: colleague.update(is_staff=True))
             with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop in this one
                 thread.submit(lambda: asyncio.run(stage._converse())).result()
-            stage._change("update chat_conversation set seen_at = strftime('%Y-%m-%d %H:%M:%f', 'now')")
+            portal.change(lambda: Conversation.objects.update(seen_at=timezone.now()))
             for number, name in enumerate(("long", *(f"owner{number}" for number in range(len(TEXTS["owner"]))))):
                 stage._date_back(name, 2 * number * number)
             yield stage
@@ -113,28 +119,19 @@ class Stage:
             self.upstream.play(model, paced(text, *more, prompt_tokens=prompt_tokens, pace=self.pace, finish=finish))
 
     def _date_back(self, name: str, hours: int) -> None:
-        for column, where in (
-            ("chat_conversation.updated_at", "id = ?"),
-            ("chat_message.created_at", "conversation_id = ?"),
-            (
-                "chat_usagerecord.created_at",
-                "generation_id in (select g.id from chat_generation g join chat_message m on m.id = g.message_id"
-                " where m.conversation_id = ?)",
-            ),
-        ):
-            table, _, column = column.partition(".")
-            moved = f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-{hours} hours')"
-            self._change(f"update {table} set {column} = {moved} where {where}", id_of(self.addresses[name]))
+        conversation, earlier = id_of(self.addresses[name]), timedelta(hours=hours)
+
+        def change() -> None:
+            Conversation.objects.filter(pk=conversation).update(updated_at=F("updated_at") - earlier)
+            Message.objects.filter(conversation=conversation).update(created_at=F("created_at") - earlier)
+            records = UsageRecord.objects.filter(generation__message__conversation=conversation)
+            records.update(created_at=F("created_at") - earlier)
+
+        self.portal.change(change)
 
     def forget(self, address: str) -> None:
         """Delete a conversation."""
-        self._change("update chat_conversation set deleted_at = seen_at where id = ?", id_of(address))
-
-    def _change(self, sql: str, *values: str) -> None:
-        """For what no page offers."""
-        with contextlib.closing(sqlite3.connect(self.portal.data / "chatsite.sqlite3", timeout=10)) as connection:
-            connection.execute(sql, values)
-            connection.commit()
+        self.portal.change(lambda: Conversation.objects.filter(pk=id_of(address)).update(deleted_at=F("seen_at")))
 
     def new_page(self, browser: Browser, width: int, height: int, theme: str, who: str | None = "owner") -> Page:
         """A page of a browser in which `who` is logged in."""
@@ -163,9 +160,9 @@ class Scene:
     widths: tuple[int, ...] = ()
 
 
-def id_of(address: str) -> str:
-    """A conversation's id as the database has it."""
-    return address.rstrip("/").rpartition("/")[2].replace("-", "")
+def id_of(address: str) -> uuid.UUID:
+    """The id of a conversation with this address."""
+    return uuid.UUID(address.rstrip("/").rpartition("/")[2])
 
 
 def answers(page: Page) -> Locator:
@@ -338,7 +335,7 @@ def doctor(stage: Stage, page: Page) -> Iterator[None]:
     page.get_by_role("button", name="Examine").click()
     expect(page.locator("[data-part=status]")).to_have_text("Examined.")
     yield
-    stage._change("update chat_provider set findings = '[]', examined_at = null")
+    stage.portal.change(lambda: Provider.objects.update(findings=[], examined_at=None))
 
 
 SCENES = (

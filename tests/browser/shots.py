@@ -6,10 +6,15 @@ Nothing here is drawn by hand: a portal runs, people ask, and a browser looks on
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+import django
 from playwright.sync_api import Browser, sync_playwright
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()  # the scenes change what their portal has stored
 
 from tests.browser.scenes import SCENES, Scene, Stage
 from tests.support.chromium import find_chromium, launch

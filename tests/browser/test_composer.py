@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
+from chat.models import LanguageModel
 from tests.support.chromium import Watch
 from tests.support.page import answers, ask, box, choose, content, in_state, log_in, send, stop
 from tests.support.portal import Portal
@@ -173,7 +173,4 @@ def test_models_come_and_go_with_a_new_start(page: Page, watch: Watch, new_porta
 
 def enable(portal: Portal, model: str, is_enabled: bool) -> None:
     """As in the admin, while the portal is away."""
-    connection = sqlite3.connect(portal.data / "chatsite.sqlite3")
-    with connection:
-        connection.execute("update chat_languagemodel set enabled = ? where name = ?", (is_enabled, model))
-    connection.close()
+    portal.change(lambda: LanguageModel.objects.filter(name=model).update(enabled=is_enabled))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from chat.models import LanguageModel, Price, Provider, UsageRecord
 from tests.support.page import log_in
 from tests.support.portal import Portal
 from tests.support.upstream import Gate, Upstream
@@ -20,16 +23,11 @@ def doctor(page: Page, portal: Portal, upstream: Upstream) -> Iterator[Page]:
     """The page of the provider that the environment names."""
     upstream.play("GET /v1/models", document({"data": [{"id": MODEL, "context_length": 8192}]}))
     log_in(page, portal)
-    (row,) = portal.rows("select * from chat_provider where name = 'environment'")
-    page.goto(f"{portal.url}/admin/chat/provider/{row['id']}/change/")
+    (provider,) = portal.rows(Provider.objects.filter(name="environment"))
+    page.goto(f"{portal.url}/admin/chat/provider/{provider.pk}/change/")
     yield page
-    portal.execute(
-        "update chat_provider set findings = '[]', examined_at = null, usage_mode = ?, think_tags = ? where id = ?",
-        row["usage_mode"],
-        row["think_tags"],
-        row["id"],
-    )
-    portal.execute("delete from chat_usagerecord where source = 'probe'")
+    portal.change(provider.save)
+    portal.change(UsageRecord.objects.filter(source="probe").delete)
 
 
 def test_findings_appear_as_they_come_and_stay(doctor: Page, upstream: Upstream) -> None:
@@ -94,12 +92,9 @@ def test_the_card_fits_a_phone(doctor: Page, upstream: Upstream, width: int) -> 
 
 def test_what_it_costs_follows_the_model(doctor: Page, portal: Portal) -> None:
     page = doctor
-    (model,) = portal.rows("select id, name from chat_languagemodel where name = 'fake'")
-    portal.execute(
-        "insert into chat_price (model_id, prompt, completion, currency, valid_from)"
-        " values (?, 2.5, 10, 'USD', '2026-01-01')",
-        model["id"],
-    )
+    (model,) = portal.rows(LanguageModel.objects.filter(name="fake"))
+    price = Price(model=model, prompt=Decimal("2.5"), completion=10, valid_from=datetime(2026, 1, 1, tzinfo=UTC))
+    portal.change(price.save)
     page.get_by_role("link", name="Examine…").click()
     money = page.locator("[data-part=money]")
     expect(money).to_have_text("At the prices that are set, this is at most $0.0055.")
@@ -107,7 +102,7 @@ def test_what_it_costs_follows_the_model(doctor: Page, portal: Portal) -> None:
     expect(money).to_have_text("No price is set for this model.")
     page.locator("[name=model]").fill("fake")
     expect(money).to_have_text("At the prices that are set, this is at most $0.0055.")
-    portal.execute("delete from chat_price")
+    portal.change(Price.objects.all().delete)
 
 
 def test_blanks_are_no_model_and_a_failure_leaves_the_keyboard_where_it_was(doctor: Page, upstream: Upstream) -> None:

@@ -8,18 +8,18 @@ Three kinds of witnesses, tried out themselves in the last test:
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
+from chat.models import Conversation, LanguageModel
 from chat.models.conversation import title_from
 from chat.providers.redaction import redact
 from tests.browser.payloads import EXFILTRATION, XSS, armed
@@ -105,26 +105,16 @@ def rendered(message: Locator) -> str:
     return html
 
 
-def write(portal: Portal, sql: str, *values: object) -> None:
-    """Change the database beside the portal."""
-    connection = sqlite3.connect(portal.data / "chatsite.sqlite3", timeout=10)
-    with connection:
-        connection.execute(sql, values)
-    connection.close()
-
-
 def add_model(portal: Portal, name: str, label: str) -> str:
     """One more model of the same provider; its id."""
-    columns = [row["name"] for row in portal.rows("pragma table_info(chat_languagemodel)") if row["name"] != "id"]
-    values = ", ".join({"name": "?", "label": "?"}.get(column, column) for column in columns)
-    given = [{"name": name, "label": label}[column] for column in columns if column in ("name", "label")]
-    write(
-        portal,
-        f"insert into chat_languagemodel ({', '.join(columns)}) select {values} from chat_languagemodel"
-        " where name = 'fake'",
-        *given,
-    )
-    return str(portal.rows("select id from chat_languagemodel where name = ?", name)[0]["id"])
+
+    def add() -> str:
+        model = LanguageModel.objects.get(name="fake")
+        model.pk, model.name, model.label = None, name, label
+        model.save()
+        return str(model.pk)
+
+    return portal.change(add)
 
 
 def packed(lines: Iterable[str]) -> list[str]:
@@ -228,15 +218,15 @@ def test_attacks_in_titles_labels_errors_and_names_stay_text(
     reasons = [f"The model server rejected the request: {redact(pack)}" for pack in packs]
     assert sum("__pwn=" in reason for reason in reasons) > len(reasons) / 2
 
-    write(portal, "update chat_conversation set title = ?", everything)
-    write(portal, "update chat_conversation set system_prompt = ?", everything)
-    write(portal, "update chat_conversation set options = ?", json.dumps({"stop": packs[:4]}))
+    portal.change(lambda: Conversation.objects.update(title=everything, system_prompt=everything))
+    portal.change(lambda: Conversation.objects.update(options={"stop": packs[:4]}))
     for name in ("first_name", "username"):
         assert answers(page).locator("[data-part=reason]").all_text_contents() == reasons
         assert answers(page).locator("[data-part=speaker]").all_text_contents() == packs
         names = page.locator("select[name=model] option").all_text_contents()[1 : 1 + len(packs)]
         assert [name.removesuffix(" · 100 % failed") for name in names] == packs
-        write(portal, f"update auth_user set first_name = '', {name} = ?", everything)
+        called = {"first_name": "", name: everything}
+        portal.change(lambda called=called: get_user_model().objects.update(**called))  # type: ignore[misc]
         page.reload()
         assert page.locator(".menu__name").text_content() == everything
         assert page.locator("[data-part=title]").text_content() == everything

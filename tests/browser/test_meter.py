@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 
+from chat.models import LanguageModel, UsageRecord
 from chat.tokens import count_message
 from tests.support.chromium import Watch
 from tests.support.page import answers, ask, box, choose, in_state, log_in
@@ -46,9 +47,9 @@ def counted(page: Page) -> Iterator[list[Request]]:
 @pytest.fixture
 def windowed(portal: Portal) -> Iterator[Portal]:
     """The portal, with a window for one of its models."""
-    portal.execute("update chat_languagemodel set context_window = 4000 where name = 'gpt-4o-mini'")
+    portal.change(lambda: LanguageModel.objects.filter(name="gpt-4o-mini").update(context_window=4000))
     yield portal
-    portal.execute("update chat_languagemodel set context_window = null")
+    portal.change(lambda: LanguageModel.objects.update(context_window=None))
 
 
 def test_the_figure_follows_what_is_written(page: Page, windowed: Portal, upstream: Upstream) -> None:
@@ -71,7 +72,7 @@ def test_the_figure_follows_what_is_written(page: Page, windowed: Portal, upstre
     turn = [{"role": "user", "content": "What is 1+1?"}, {"role": "assistant", "content": "Two"}]
     taken = sum(count_message(message, "o200k_base", "gpt-4o-mini") for message in turn)
     expect(words(page)).to_have_text(f"{taken} of 4k tokens")
-    assert windowed.rows("select prompt_tokens from chat_usagerecord order by id desc")[0]["prompt_tokens"] == 14
+    assert windowed.rows(UsageRecord.objects.order_by("-pk")[:1])[0].prompt_tokens == 14
     page.reload()
     expect(words(page)).to_have_text(f"{taken} of 4k tokens")
 

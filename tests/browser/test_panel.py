@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from chat.models import Conversation
 from tests.support.chromium import Watch
 from tests.support.page import (
     ADDRESS,
@@ -56,9 +56,8 @@ def write(page: Page, **values: str) -> None:
 
 def stored(portal: Portal, page: Page) -> dict[str, Any]:
     """The options of the page's conversation."""
-    conversation = page.url.rstrip("/").rpartition("/")[2].replace("-", "")
-    [row] = portal.rows("select options from chat_conversation where id = ?", conversation)
-    return json.loads(row["options"])
+    (conversation,) = portal.rows(Conversation.objects.filter(pk=page.url.rstrip("/").rpartition("/")[2]))
+    return conversation.options
 
 
 def begin(page: Page, portal: Portal, upstream: Upstream) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from chat.models import UsageRecord
 from tests.support.page import answers, ask, box, content, in_state, log_in
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
@@ -206,16 +208,14 @@ def test_a_receipt_unfolds_to_what_is_stored(page: Page, portal: Portal, upstrea
         expect(receipt.locator("[data-fact=finish]")).to_be_hidden()
         receipt.locator("summary").focus()
         page.keyboard.press("Enter")
-        stored = portal.rows(
-            "select * from chat_usagerecord where generation_id = ?",
-            (message.get_attribute("data-generation") or "").replace("-", ""),
-        )[0]
+        generation = uuid.UUID(message.get_attribute("data-generation"))
+        (stored,) = portal.rows(UsageRecord.objects.filter(generation=generation))
         expect(receipt.locator("[data-fact=finish] dd")).to_have_text("cut at the limit of its length length")
-        expect(receipt.locator("[data-fact=gap] dd")).to_have_text(f"{stored['longest_gap_ms'] / 1000:.3f} s")
+        expect(receipt.locator("[data-fact=gap] dd")).to_have_text(f"{(stored.longest_gap_ms or 0) / 1000:.3f} s")
         expect(receipt.locator("[data-fact=deltas] dd")).to_have_text("3")
         expect(receipt.locator("[data-fact=reasoning]")).to_be_hidden()
-        if stored["inter_token_latency_ms"] is not None:
-            shown = f"{float(stored['inter_token_latency_ms']):.2f} ms"
+        if stored.inter_token_latency_ms is not None:
+            shown = f"{float(stored.inter_token_latency_ms):.2f} ms"
             expect(receipt.locator("[data-fact=between] dd")).to_have_text(shown)
         if is_reloaded:
             expect(receipt.locator("[data-fact=attempts] dd")).to_have_text("1")

@@ -6,8 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import F
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
+from chat.models import Conversation
 from tests.support.chromium import Watch
 from tests.support.entries import act, entry, expect_titles, remember, remember_all, shown
 from tests.support.page import ADDRESS, answers, ask, in_state, log_in
@@ -164,8 +166,8 @@ def test_nothing_missed_stays_wrong_and_nothing_begun_is_lost(page: Page, portal
     act(page, "Third", "rename")
     box = page.get_by_role("textbox", name="Title")
     box.fill("Half a na")
-    portal.execute("update chat_conversation set title = 'Changed' where id = ?", first.replace("-", ""))
-    portal.execute("update chat_conversation set deleted_at = updated_at where id = ?", second.replace("-", ""))
+    portal.change(lambda: Conversation.objects.filter(pk=first).update(title="Changed"))
+    portal.change(lambda: Conversation.objects.filter(pk=second).update(deleted_at=F("updated_at")))
     remember(portal, "Meanwhile", datetime.now(UTC) + timedelta(seconds=1))
     sockets[-1].close(code=1001)
     expect_titles(page, "Meanwhile", "Changed", "Third")

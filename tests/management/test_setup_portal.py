@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 
 from chat.generation.recovery import DataDirectoryLock
 from chat.management.commands.check_messages import problems_of
 from chat.management.commands.setup_portal import cache_lock, compile_catalogue
+from chat.models import Provider
 from chat.upgrades import copy_database
+from tests.support.portal_database import PortalDatabase
 
 UPSTREAM = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "a"}
 
@@ -33,12 +36,20 @@ def setup(tmp_path):
     return setup
 
 
+@pytest.fixture
+def stored(tmp_path):
+    """What it has made."""
+    one = PortalDatabase(tmp_path / "data")
+    yield one
+    one.close()
+
+
 def rows(database, query):
     with contextlib.closing(sqlite3.connect(database)) as connection:
         return connection.execute(query).fetchall()
 
 
-def test_the_first_time_makes_a_private_database_and_says_the_password_once(setup, tmp_path):
+def test_the_first_time_makes_a_private_database_and_says_the_password_once(setup, stored, tmp_path):
     first, second = setup(), setup()
 
     assert re.fullmatch(r"chatsite: created user admin with password \S{12,}\n", first.stdout)
@@ -46,23 +57,21 @@ def test_the_first_time_makes_a_private_database_and_says_the_password_once(setu
     database = tmp_path / "data" / "chatsite.sqlite3"
     assert stat.S_IMODE(database.stat().st_mode) == 0o600
     assert stat.S_IMODE(database.parent.stat().st_mode) == 0o700
-    assert rows(database, "select name from chat_provider") == [("environment",)]
+    assert [one.name for one in stored.rows(Provider.objects.all())] == ["environment"]
     assert not (tmp_path / "data" / "backups").exists()
 
 
-def test_a_given_password_is_used_and_never_printed(setup, tmp_path):
+def test_a_given_password_is_used_and_never_printed(setup, stored):
     done = setup(PORTAL_ADMIN_USER="owner", PORTAL_ADMIN_PASSWORD="correct horse battery")
 
     assert done.stdout == ""
     assert "correct horse" not in done.stderr
-    users = "select username, is_superuser from auth_user"
-    assert rows(tmp_path / "data" / "chatsite.sqlite3", users) == [("owner", 1)]
+    assert stored.rows(get_user_model().objects.values_list("username", "is_superuser")) == [("owner", True)]
 
 
-def test_a_superuser_that_was_renamed_is_not_made_again(setup, tmp_path):
+def test_a_superuser_that_was_renamed_is_not_made_again(setup, stored):
     setup()
-    with sqlite3.connect(tmp_path / "data" / "chatsite.sqlite3") as connection:
-        connection.execute("update auth_user set username = 'owner'")
+    stored.change(lambda: get_user_model().objects.update(username="owner"))
 
     assert setup().stdout == ""
 

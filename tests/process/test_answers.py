@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from chat.models import Generation, LanguageModel, Provider, Segment
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.recordings import index, record, text
@@ -106,7 +107,7 @@ async def test_regenerate_writes_another_answer_to_the_same_prompt(portal: Porta
 async def test_a_provider_of_the_legacy_dialect_gets_the_conversation_as_one_text(new_portal, upstream: Upstream):
     upstream.play("fake", *(stream(text_chunk(f" {text}"), text_chunk("", "stop"), DONE) for text in ("one", "two")))
     portal = new_portal()
-    portal.execute("update chat_provider set dialect = 'completions' where enabled")
+    portal.change(lambda: Provider.objects.filter(enabled=True).update(dialect="completions"))
     socket = await portal.connect(await asyncio.to_thread(portal.login))
     first = await socket.prompt("Count on:")
     await socket.next("finished")
@@ -140,7 +141,7 @@ async def test_the_same_key_fifty_times_at_once_is_one_generation_and_one_reques
     refused = await sockets[0].next("refused")
     assert refused["code"] == "idempotency_mismatch"
     assert upstream.count() == 1
-    assert len(portal.rows("select id from chat_generation where key = ?", key.replace("-", ""))) == 1
+    assert len(portal.rows(Generation.objects.filter(key=key))) == 1
 
 
 async def test_the_recorded_gilas_stream_is_counted_and_timed_as_the_upstream_saw_it(
@@ -220,11 +221,11 @@ async def test_text_and_finish_reason_are_saved_when_finish_reason_arrives(porta
     async with asyncio.timeout(1.5):
         while True:
             row = portal.generation(generation)
-            segments = portal.rows("select text from chat_segment where generation_id = ?", row["id"])
+            segments = portal.rows(Segment.objects.filter(generation=generation).values_list("text", flat=True))
             if row["finish_reason"] and segments:
                 break
             await asyncio.sleep(0.01)
-    assert (row["finish_reason"], row["state"], segments) == ("length", "running", [{"text": "All of it"}])
+    assert (row["finish_reason"], row["state"], segments) == ("length", "running", ["All of it"])
     assert row["ttft_ms"] is not None
     upstream.open("usage")
     finished = await socket.next("finished")
@@ -243,20 +244,16 @@ async def test_a_long_delta_counts_as_several_and_every_number_agrees(portal: Po
 
 async def test_turns_that_do_not_fit_are_left_out_and_it_is_said(portal: Portal, upstream: Upstream):
     upstream.play("fake", answer("word " * 60))
-    portal.rows("select 1")
     socket = await portal.connect()
     first = await socket.prompt("one " * 60)
     await socket.next("finished")
-    import sqlite3
-
-    with sqlite3.connect(portal.data / "chatsite.sqlite3", timeout=10) as connection:
-        connection.execute("update chat_languagemodel set context_window = 120 where name = 'fake'")
+    fake = LanguageModel.objects.filter(name="fake")
+    portal.change(lambda: fake.update(context_window=120))
     try:
         second = await socket.prompt("two", first["conversation"])
         finished = await socket.next("finished", generation=second["generation"])
     finally:
-        with sqlite3.connect(portal.data / "chatsite.sqlite3", timeout=10) as connection:
-            connection.execute("update chat_languagemodel set context_window = null where name = 'fake'")
+        portal.change(lambda: fake.update(context_window=None))
     assert finished["state"] == "completed"
     assert [m["content"] for m in upstream.requests[-1].body["messages"]] == ["two"]
     said = [

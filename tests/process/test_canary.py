@@ -11,11 +11,11 @@ import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from chat.models import Conversation, Provider
 from tests.reliability.canaries import needles
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
@@ -125,8 +125,8 @@ async def test_the_key_is_nowhere_but_encrypted(is_evolution: bool, new_portal, 
     for canary in canaries:
         assert [place for place, data in places if holds(data, canary)] == []
         assert holds(sent, canary), "or this test would find nothing at all"
-    (row,) = portal.rows("select ciphertext from chat_provider where name = 'environment'")
-    assert row["ciphertext"].startswith("gAAAAA")
+    (provider,) = portal.rows(Provider.objects.filter(name="environment"))
+    assert provider.ciphertext.startswith("gAAAAA")
 
 
 def new_key() -> str:
@@ -144,8 +144,8 @@ def holds(data: bytes, key: str) -> bool:
 def enter_key(portal: Portal, base_url: str, key: str, key_id: str = "") -> None:
     """By the form, as an admin does it; with a key id the key is its secret."""
     admin = portal.admin()
-    (row,) = portal.rows("select id from chat_provider where name = 'environment'")
-    path = f"/admin/chat/provider/{row['id']}/change/"
+    (provider,) = portal.rows(Provider.objects.filter(name="environment"))
+    path = f"/admin/chat/provider/{provider.pk}/change/"
     form = Form()
     form.feed(admin.get(path).text)
     fields = {**form.fields, "base_url": base_url, "auth": "bearer", "private_network": "on", "api_key": key}
@@ -196,8 +196,7 @@ def read_pages(portal: Portal) -> Iterator[tuple[str, str]]:
         paths.append(index)
         ids = re.findall(rf'href="({index}[^/"]+/change/)', admin.get(index, params={"all": ""}).text)
         paths += ids + [path.replace("/change/", "/history/") for path in ids]
-    for row in portal.rows("select id from chat_conversation"):
-        paths.append(f"/chat/{row['id'][:8]}-{row['id'][8:12]}-{row['id'][12:16]}-{row['id'][16:20]}-{row['id'][20:]}/")
+    paths += [f"/chat/{conversation.pk}/" for conversation in portal.rows(Conversation.objects.all())]
     for path in dict.fromkeys(paths):
         page = admin.get(path)
         assert page.status_code == 200, path
@@ -212,10 +211,9 @@ def files(portal: Portal) -> list[Path]:
 
 
 def tables(portal: Portal) -> Iterator[tuple[str, str]]:
-    """The rows of every table, as SQLite gives them."""
-    for (table,) in (tuple(row.values()) for row in portal.rows("select name from sqlite_master where type = 'table'")):
-        rows: list[dict[str, Any]] = portal.rows(f'select * from "{table}"')
-        yield table, "\n".join(str(value) for row in rows for value in row.values())
+    """The rows of every table, as the database gives them."""
+    for table, rows in portal.database.tables().items():
+        yield table, "\n".join(str(value) for row in rows for value in row)
 
 
 def processes(portal: Portal) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from chat.models import Provider, Segment, UsageRecord
 from chat.prompt import GO_ON
 from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
@@ -25,7 +26,7 @@ async def go_on(socket: Socket, message: str, key: str | None = None) -> dict:
 async def stored(portal: Portal, generation: str) -> None:
     """Until a checkpoint holds some of it."""
     async with asyncio.timeout(10):
-        while not portal.rows("select 1 from chat_segment where generation_id = ?", generation.replace("-", "")):
+        while not portal.rows(Segment.objects.filter(generation=uuid.UUID(generation))):
             await asyncio.sleep(0.02)
 
 
@@ -58,10 +59,8 @@ async def test_an_answer_cut_at_its_limit_goes_on_with_its_text_as_the_beginning
 
     row = portal.generation(second["generation"])
     assert (row["content"], row["kept_characters"], row["deltas"]) == (whole, 14, 2)
-    (record,) = portal.rows(
-        "select characters from chat_usagerecord where generation_id = ?", second["generation"].replace("-", "")
-    )
-    assert record["characters"] == len("me there was.")
+    (record,) = portal.rows(UsageRecord.objects.filter(generation=second["generation"]))
+    assert record.characters == len("me there was.")
     assert portal.generation(first["generation"])["content"] == "Once upon a ti"
 
     other = await portal.connect()
@@ -202,8 +201,8 @@ async def test_a_kill_takes_nothing_of_what_was_there_before(new_portal, upstrea
 @pytest.mark.parametrize(
     ("setting", "sent"),
     [
-        ("continuation = 'prefill'", [("user", "A tale."), ("assistant", "Once upon a ti")]),
-        ("dialect = 'completions'", "A tale.Once upon a ti"),
+        ({"continuation": "prefill"}, [("user", "A tale."), ("assistant", "Once upon a ti")]),
+        ({"dialect": "completions"}, "A tale.Once upon a ti"),
     ],
 )
 async def test_where_upstream_takes_up_the_last_message_nothing_is_added(
@@ -213,13 +212,13 @@ async def test_where_upstream_takes_up_the_last_message_nothing_is_added(
     socket = await portal.connect()
     first = await socket.prompt("A tale.")
     await socket.next("finished")
-    before = portal.rows("select continuation, dialect from chat_provider")[0]
-    portal.execute(f"update chat_provider set {setting}")
+    before = portal.rows(Provider.objects.values("continuation", "dialect"))[0]
+    portal.change(lambda: Provider.objects.update(**setting))
     try:
         second = await go_on(socket, first["assistant_message"])
         await socket.next("finished", generation=second["generation"])
     finally:
-        portal.execute("update chat_provider set continuation = ?, dialect = ?", *before.values())
+        portal.change(lambda: Provider.objects.update(**before))
     body = upstream.requests[-1].body
     if isinstance(sent, str):
         assert body["prompt"] == sent

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+from chat.models import LanguageModel, Price, Segment, UsageRecord
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Gate, answer, error
 
-LEDGER = "select prompt_price, completion_price, cached_price, currency, cost, state from chat_usagerecord order by id"
-
 
 def set_price(portal: Portal, prompt: str, completion: str, currency: str = "USD") -> None:
-    portal.execute(
-        "insert into chat_price (model_id, prompt, completion, currency, valid_from)"
-        " select id, ?, ?, ?, strftime('%Y-%m-%d %H:%M:%f', 'now') from chat_languagemodel",
-        prompt, completion, currency,
-    )  # fmt: skip
+    def add() -> None:
+        for model in LanguageModel.objects.all():
+            Price.objects.create(model=model, prompt=Decimal(prompt), completion=Decimal(completion), currency=currency)
+
+    portal.change(add)
 
 
 async def test_the_end_tells_the_cost_and_a_new_price_leaves_it_as_it_was(new_portal, upstream: Upstream):
@@ -36,9 +35,9 @@ async def test_the_end_tells_the_cost_and_a_new_price_leaves_it_as_it_was(new_po
 
     await socket.command("follow", generation=first["generation"], after=0)
     assert (await socket.next("finished", generation=first["generation"]))["usage"] == first["usage"]
-    rows = portal.rows(LEDGER)
-    assert [row["cost"] and Decimal(str(row["cost"])) for row in rows] == [None, Decimal("0.0035"), Decimal("0.0011")]
-    assert [row["currency"] for row in rows] == ["", "USD", "EUR"]
+    records = portal.rows(UsageRecord.objects.order_by("pk"))
+    assert [record.cost for record in records] == [None, Decimal("0.0035"), Decimal("0.0011")]
+    assert [record.currency for record in records] == ["", "USD", "EUR"]
     portal.check_invariants()
 
 
@@ -56,10 +55,10 @@ async def test_what_was_stopped_failed_or_killed_has_its_cost_too(new_portal, up
 
     killed = (await socket.prompt("killed"))["generation"]
     await socket.next("delta", generation=killed)
-    while not portal.rows("select 1 from chat_segment"):
+    while not portal.rows(Segment.objects.all()):
         await asyncio.sleep(0.02)
     portal.kill()
     await asyncio.to_thread(portal.start, False)
-    row = portal.rows("select total_tokens, cost from chat_usagerecord where state = 'interrupted'")[0]
-    assert row["total_tokens"] == row["cost"] > 0
+    (record,) = portal.rows(UsageRecord.objects.filter(state="interrupted"))
+    assert record.cost and record.total_tokens == record.cost > 0
     portal.check_invariants()

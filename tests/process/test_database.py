@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from chat.models import Message, UsageRecord
 from tests.support.locking import locked
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
@@ -67,10 +68,10 @@ async def test_a_person_deleted_under_a_running_answer_ends_it_and_keeps_the_fig
     await asyncio.to_thread(upstream.wait_for_close, request)
     async with asyncio.timeout(5):
         while True:
-            (record,) = portal.rows("select state, user_name, closed_at from chat_usagerecord")
-            if record["closed_at"]:
+            (record,) = portal.rows(UsageRecord.objects.all())
+            if record.closed_at:
                 break
             await asyncio.sleep(0.02)
-    assert (record["state"], record["user_name"]) == ("stopped", "colleague")
-    assert portal.rows("select id from chat_message") == []
+    assert (record.state, record.user_name) == ("stopped", "colleague")
+    assert portal.rows(Message.objects.all()) == []
     assert await asyncio.to_thread(portal.login)

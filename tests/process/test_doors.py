@@ -9,6 +9,7 @@ import httpx
 import pytest
 import websockets
 
+from chat.models import Message
 from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Gate, Pause, answer
@@ -125,14 +126,14 @@ async def test_a_frame_over_1_mib_closes_with_1009(portal: Portal):
     ],
 )
 async def test_a_prompt_that_cannot_be_taken_is_refused_and_stores_nothing(portal: Portal, fields, code):
-    before = portal.rows("select count(*) as n from chat_message")
+    before = portal.database.ask(Message.objects.count)
     socket = await portal.connect()
     key = str(uuid.uuid4())
     await socket.command("send", **{"key": key, "conversation": None, **fields})
     refused = await socket.next("refused")
     assert (refused["key"], refused["code"]) == (key, code)
     assert refused["message"]
-    assert portal.rows("select count(*) as n from chat_message") == before
+    assert portal.database.ask(Message.objects.count) == before
 
 
 async def test_the_longest_prompt_is_taken(portal: Portal, upstream: Upstream):

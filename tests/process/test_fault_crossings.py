@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from chat.models import Segment
 from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Pause, Script, Send, Stall, error, framed, stream
@@ -46,7 +47,7 @@ async def into(fault: Fault, portal: Portal, upstream: Upstream) -> tuple[Socket
     await socket.next("status", phase=fault.phase)
     if fault.text:
         async with asyncio.timeout(10):
-            while not portal.rows("select 1 from chat_segment"):
+            while not portal.rows(Segment.objects.all()):
                 await asyncio.sleep(0.02)
     return socket, generation
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chat.models import Provider
 from tests.support.portal import Portal, Socket, free_port
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Gate, answer, error
@@ -74,7 +75,7 @@ async def test_a_provider_that_is_down_is_marked_and_disturbs_nobody_until_it_is
 
 async def test_an_answer_takes_the_mark_away_at_once(new_portal: Callable[..., Portal], upstream: Upstream) -> None:
     portal = new_portal()
-    portal.execute("update chat_provider set max_retries = 0")
+    portal.change(lambda: Provider.objects.update(max_retries=0))
     upstream.play("fake", error(503), error(503), error(503), answer("back again"))
     socket = await portal.connect()
     for number in range(3):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from chat.models import Message
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import At, answer
@@ -118,11 +119,8 @@ async def test_no_accepted_prompt_is_lost_over_several_kills(new_portal, upstrea
     for generation, row in rows.items():
         assert row["closed_at"], f"seed {seed}"
         assert whole.startswith(row["content"])
-        parent = portal.rows(
-            "select p.content from chat_message m join chat_message p on p.id = m.parent_id where m.id = ?",
-            row["message_id"],
-        )
-        assert parent == [{"content": prompts[generation]}]
+        parent = Message.objects.filter(pk=row["message_id"]).values_list("parent__content", flat=True)
+        assert portal.rows(parent) == [prompts[generation]]
     states = [row["state"] for row in rows.values()]
     with capsys.disabled():
         print(f"\n    4 kills, {len(rows)} accepted prompts: { {one: states.count(one) for one in set(states)} }")

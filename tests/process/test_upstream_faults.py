@@ -1,7 +1,10 @@
 """Whatever upstream does: the right code, the text kept, nothing spinning for ever."""
 
 import pytest
+from django.db.models import Value
+from django.db.models.functions import Replace
 
+from chat.models import Provider
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import DONE, Fin, Rst, Script, answer, chunk, document, error, html, stream
@@ -73,11 +76,9 @@ async def test_a_retry_before_the_first_delta_is_seen_and_succeeds(portal: Porta
 async def test_an_upstream_that_is_not_there_is_unreachable(new_portal, upstream: Upstream):
     portal = new_portal()
     upstream_port = upstream.port
-    import sqlite3
 
     portal.kill()
-    with sqlite3.connect(portal.data / "chatsite.sqlite3") as connection:
-        connection.execute("update chat_provider set base_url = replace(base_url, ?, '1')", (str(upstream_port),))
+    portal.change(lambda: Provider.objects.update(base_url=Replace("base_url", Value(str(upstream_port)), Value("1"))))
     portal.start(setup=False)
     socket = await portal.connect()
     finished = await socket.ask("hi")
@@ -85,14 +86,12 @@ async def test_an_upstream_that_is_not_there_is_unreachable(new_portal, upstream
 
 
 async def test_an_upstream_that_stalls_ends_with_the_limits_of_its_provider(new_portal, upstream: Upstream):
-    import sqlite3
 
     from tests.support.upstream.script import Stall
 
     portal = new_portal()
     portal.kill()
-    with sqlite3.connect(portal.data / "chatsite.sqlite3") as connection:
-        connection.execute("update chat_provider set first_byte_seconds = 0.3, idle_seconds = 0.3")
+    portal.change(lambda: Provider.objects.update(first_byte_seconds=0.3, idle_seconds=0.3))
     portal.start(setup=False)
     socket = await portal.connect()
     upstream.play("fake", (Stall(),), stream("Half of it", Stall()))

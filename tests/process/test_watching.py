@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
+from chat.models import Conversation, UsageRecord
 from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Gate, answer
@@ -171,13 +173,13 @@ async def test_a_deleted_conversation_goes_for_good_with_its_running_answer_and_
     accepted = await socket.prompt("Delete me")
     await socket.until(lambda _: socket.texts[accepted["generation"]].text == "this ")
     await asyncio.to_thread(portal.post, client, f"/chat/{accepted['conversation']}/delete/")
-    key = accepted["conversation"].replace("-", "")
-    portal.execute("update chat_conversation set deleted_at = '2020-01-01 00:00:00' where id = ?", key)
+    conversation = Conversation.objects.filter(pk=accepted["conversation"])
+    portal.change(lambda: conversation.update(deleted_at=datetime(2020, 1, 1, tzinfo=UTC)))
     ended = await socket.next("finished")
     assert ended["state"] == "stopped"
-    assert portal.rows("select id from chat_conversation where id = ?", key) == []
-    record = portal.rows("select * from chat_usagerecord order by id desc limit 1")[0]
-    assert record["generation_id"] is None and record["closed_at"] is not None
+    assert portal.rows(conversation) == []
+    (record,) = portal.rows(UsageRecord.objects.order_by("-pk")[:1])
+    assert record.generation_id is None and record.closed_at is not None
     assert (
         await asyncio.to_thread(portal.post, client, f"/chat/{accepted['conversation']}/restore/")
     ).status_code == 404
@@ -194,9 +196,8 @@ async def test_what_a_colleague_sends_to_ones_addresses_is_not_found(portal: Por
         answered = await asyncio.to_thread(portal.post, colleague, f"/chat/{conversation}/{path}/", title="Yours")
         assert answered.status_code == 404
     assert (await asyncio.to_thread(colleague.get, f"/chat/{conversation}/details/")).status_code == 404
-    assert portal.rows(
-        "select title, deleted_at from chat_conversation where id = ?", conversation.replace("-", "")
-    ) == [{"title": "Mine", "deleted_at": None}]
+    (stored,) = portal.rows(Conversation.objects.filter(pk=conversation))
+    assert (stored.title, stored.deleted_at) == ("Mine", None)
 
 
 async def test_options_can_be_kept_before_the_first_prompt(portal: Portal, upstream: Upstream):

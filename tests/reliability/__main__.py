@@ -46,11 +46,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 def main() -> int:
     """Play, print, write; 1 when something is wrong."""
     options = read_arguments()
+    set_up_models()
     figures = [figure for figure in all_figures() if not options.only or figure.id in options.only]
     if unknown := options.only - {figure.id for figure in figures}:
         print(f"there is no figure {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
-    set_up_models()
     began, played = time.monotonic(), []
     print(f"seed {options.seed}, {options.size:g} times the size of --ci", flush=True)
     timed, untimed = ([figure for figure in figures if figure.alone is alone] for alone in (True, False))
@@ -94,7 +94,7 @@ def all_figures() -> list[Figure]:
 
 
 def set_up_models() -> None:
-    """Portal.check_invariants asks the models for their questions; no database is opened in this process."""
+    """The figures ask portals' databases through the models."""
     import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"

@@ -15,10 +15,13 @@ import random
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import websockets
+from django.db.models import F
 
+from chat.models import Generation
 from tests.reliability.figure import Figure, Result
 from tests.reliability.stage import Stage
 from tests.support.portal import Portal, Socket, Text
@@ -188,13 +191,10 @@ def judged(
     expected = dict(
         zip((request.prompt for request in sorted(requests, key=lambda one: one.number)), written, strict=False)
     )
-    rows = portal.rows(
-        "select g.id, g.state, m.content, p.content as prompt from chat_generation g"
-        " join chat_message m on m.id = g.message_id join chat_message p on p.id = m.parent_id"
-    )
-    stored = {row["id"]: row for row in rows}
+    rows = portal.rows(Generation.objects.values("pk", "state", content=F("message__content")))
+    stored = {str(row["pk"]): row for row in rows}
     asked = Counter(request.prompt for request in requests)
-    kept = [stored.get(one.generation.replace("-", ""), {}) for one in seen]
+    kept: list[dict[str, Any]] = [dict(stored.get(one.generation, {})) for one in seen]
     whole = [expected.get(one.prompt) for one in seen]
     hashes = [hashlib.sha256((text or "").encode()).hexdigest() for text in whole]
     result = Result()

@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
+from chat.models import Generation, Provider
 from tests.reliability.figure import Figure, Result, Time, percentile
-from tests.reliability.stage import OPEN, UNLIMITED, Stage, milliseconds
+from tests.reliability.stage import UNLIMITED, Stage, milliseconds
 from tests.support.portal import Portal, Socket
 from tests.support.upstream import Gate, Pause, answer
 
@@ -28,10 +29,7 @@ SLOWER = 1.5
 AGAIN_SECONDS = 0.5
 SHORT = answer(*(step for n in range(5) for step in (f"w{n} ", Pause(0.02))))
 LONG = answer(*(step for n in range(60) for step in (f"w{n} ", Pause(0.05))))
-ORDER = (
-    "select u.username from chat_generation g join auth_user u on u.id = g.user_id"
-    " where g.started_at is not null order by g.started_at desc"
-)
+ORDER = Generation.objects.filter(started_at__isnull=False).order_by("-started_at")
 
 
 async def run(stage: Stage, size: int, dice: random.Random) -> Result:
@@ -107,8 +105,8 @@ async def _press(tab: Socket, refused: Counter[str]) -> None:
 
 
 async def _stop_all(stage: Stage, portal: Portal, tab: Socket) -> None:
-    for row in await stage.wait(portal.rows, OPEN):
-        await tab.command("stop", generation=str(uuid.UUID(row["id"])))
+    for one in await stage.wait(portal.rows, Generation.objects.unfinished()):
+        await tab.command("stop", generation=str(one.pk))
     await stage.rest(portal)
 
 
@@ -144,13 +142,14 @@ async def _turns(stage: Stage, portal: Portal, tabs: list[Socket], many: list[So
 
     One of the greedy one's may start before them: it was first in the round.
     """
-    await stage.wait(portal.execute, "update chat_provider set max_parallel = ?", RUNNING)
+    await stage.wait(portal.change, lambda: Provider.objects.update(max_parallel=RUNNING))
     stage.upstream.play("fake", answer("a ", Gate("turns"), "b"))
     await asyncio.gather(*(_reply(tab, "Mine all.") for tab in many[: RUNNING + QUEUED]))
     await asyncio.gather(*(_reply(tab, "Mine, please.") for tab in tabs))
     stage.upstream.open("turns")
     await stage.rest(portal)
-    started = [row["username"] for row in await stage.wait(portal.rows, ORDER)][: RUNNING + QUEUED + len(tabs)]
+    names = ORDER.values_list("user__username", flat=True)
+    started = (await stage.wait(portal.rows, names))[: RUNNING + QUEUED + len(tabs)]
     in_time = started[::-1][RUNNING : RUNNING + 1 + len(tabs)]
     result.count({"others who waited for two of the greedy one's": len(set(OTHERS) - set(in_time))})
 

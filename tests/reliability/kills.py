@@ -21,7 +21,9 @@ from dataclasses import dataclass, field
 
 import httpx
 import websockets
+from django.db.models import F
 
+from chat.models import Generation, Segment
 from tests.reliability.figure import Figure, Result, Time, percentile
 from tests.reliability.stage import Stage, milliseconds
 from tests.support.portal import ROOT, Portal, Socket
@@ -35,6 +37,12 @@ WHOLE = "".join(TEXTS)
 CHECKPOINT_MS = 250
 AT_ONCE = 40
 """A portal closes sockets on which more than 64 commands wait."""
+
+
+ANSWERS = Generation.objects.values(
+    "pk", "state", "error_code", content=F("message__content"), prompt=F("message__parent__content")
+)
+"""Each generation with its answer and its prompt."""
 
 
 @dataclass
@@ -168,44 +176,38 @@ async def one_kill(
 def look(portal: Portal, book: Book, socket: Socket, requests: list[RequestLog], killed_at: float) -> None:
     """Read the dead portal's data: who waited, and how far behind the text of those that were being written is."""
     asked = {request.prompt: request for request in requests}
-    rows = portal.rows(
-        "select g.id, g.state, p.content as prompt from chat_generation g join chat_message m on m.id = g.message_id"
-        " join chat_message p on p.id = m.parent_id where g.state in ('queued', 'running')"
-    )
-    for row in rows:
+    for row in portal.rows(ANSWERS.filter(state__in=("queued", "running"))):
+        generation = str(row["pk"])
         if row["state"] == "queued":
-            book.queued.add(row["id"])
+            book.queued.add(generation)
             continue
-        book.running.add(row["id"])
-        saved = portal.rows("select seq, text from chat_segment where generation_id = ? order by seq", row["id"])
-        seq = saved[-1]["seq"] if saved else 0
+        book.running.add(generation)
+        saved = portal.rows(Segment.objects.filter(generation=row["pk"]).order_by("seq"))
+        seq = saved[-1].seq if saved else 0
         request = asked.get(row["prompt"])
         if request is not None:
             # The first two writes are the headers and the role.
             unsaved_since = [at for at, _ in request.sends[2 + seq : 2 + len(TEXTS)] if at < killed_at]
             book.behind_ms.append(milliseconds(unsaved_since[0], killed_at) if unsaved_since else 0.0)
-        seen = socket.texts.get(str(uuid.UUID(row["id"])))
+        seen = socket.texts.get(generation)
         if seen is not None:
-            book.unsaved.append(len(seen.text) - sum(len(one["text"]) for one in saved))
+            book.unsaved.append(len(seen.text) - sum(len(one.text) for one in saved))
 
 
 def judged(portal: Portal, book: Book, requests: list[RequestLog]) -> Result:
     """Compare the clients' book, the database, and the upstream's log."""
-    rows = portal.rows(
-        "select g.id, g.state, m.content, p.content as prompt, g.error_code from chat_generation g"
-        " join chat_message m on m.id = g.message_id join chat_message p on p.id = m.parent_id"
-    )
-    stored = {row["id"]: row for row in rows}
+    rows = portal.rows(ANSWERS)
+    stored = {str(row["pk"]): row for row in rows}
     asked = Counter(request.prompt for request in requests)
     states = Counter(row["state"] for row in rows)
-    kept = {key: stored.get(generation.replace("-", "")) for key, generation in book.generations.items()}
+    kept = {key: stored.get(generation) for key, generation in book.generations.items()}
     result = Result()
     result.counts = {
         "lost prompts": sum(row is None or row["prompt"] != book.prompts[key] for key, row in kept.items()) + book.lost,
         "prompts stored twice": len(rows) - len({row["prompt"] for row in rows}),
         "prompts asked twice": sum(number > 1 for number in asked.values()),
         "cut answers that only waited": sum(
-            row["state"] == "interrupted" and row["id"] not in book.running for row in rows
+            row["state"] == "interrupted" and str(row["pk"]) not in book.running for row in rows
         ),
         "texts that are no prefix": sum(not WHOLE.startswith(row["content"]) for row in rows),
         "complete answers that are not": sum(row["content"] != WHOLE for row in rows if row["state"] == "completed"),

@@ -26,7 +26,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from django.db.models import Count
 
+from chat.models import Generation
 from tests.support.portal import ROOT, Portal, Socket
 from tests.support.upstream import Upstream
 
@@ -40,8 +42,6 @@ UNLIMITED = {
     "PORTAL_SOCKET_COMMANDS_PER_SECOND": "0",
 }
 """A figure that is about a limit sets it."""
-
-OPEN = "select id from chat_generation where state in ('queued', 'running', 'stopping')"
 
 
 class Stage:
@@ -122,7 +122,7 @@ class Stage:
     async def rest(self, portal: Portal, seconds: float = 30) -> int:
         """Wait until nothing is queued or running; how many still were when the time was over."""
         until = time.monotonic() + seconds
-        while (left := len(await self.wait(portal.rows, OPEN))) and time.monotonic() < until:
+        while (left := len(await self.wait(portal.rows, Generation.objects.unfinished()))) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         return left
 
@@ -145,10 +145,8 @@ def _faults(portal: Portal) -> dict[str, int]:
     except AssertionError as error:
         print(f"  invariant: {error}", file=sys.stderr)
         broken = 1
-    usage = portal.rows(
-        "select g.id from chat_generation g left join chat_usagerecord u on u.generation_id = g.id"
-        " group by g.id having count(u.id) != 1 or max(u.closed_at is null)"
-    )
+    records = Generation.objects.annotate(records=Count("usage")).exclude(records=1, usage__closed_at__isnull=False)
+    usage = portal.rows(records)
     return {
         "broken invariants": broken,
         "missing, double or open usage records": len(usage),

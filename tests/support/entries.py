@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
+from django.contrib.auth import get_user_model
 from playwright.sync_api import Locator, Page, expect
 
+from chat.models import Conversation
 from tests.support.portal import Portal
 
 
 def remember(portal: Portal, title: str, at: datetime | None = None, pinned: bool = False) -> str:
     """A conversation that has been there for a while, by default since an hour; its id."""
-    (owner,) = portal.rows("select id from auth_user where username = ?", portal.admin_user)
-    made = uuid.uuid4()
-    moment = f"{at or datetime.now(UTC) - timedelta(hours=1):%Y-%m-%d %H:%M:%S.%f}"
-    portal.execute(
-        "insert into chat_conversation"
-        " (id, owner_id, title, system_prompt, options, pinned, seen_at, created_at, updated_at)"
-        " values (?, ?, ?, '', '{}', ?, ?, ?, ?)",
-        *(made.hex, owner["id"], title, pinned, moment, moment, moment),
-    )
-    return str(made)
+    moment = at or datetime.now(UTC) - timedelta(hours=1)
+    times = dict.fromkeys(("seen_at", "created_at", "updated_at"), moment)
+
+    def add() -> str:
+        owner = get_user_model().objects.get(username=portal.admin_user)
+        return str(Conversation.objects.create(owner=owner, title=title, pinned=pinned, **times).pk)
+
+    return portal.change(add)
 
 
 def remember_all(portal: Portal, *titles: str) -> list[str]:

@@ -10,18 +10,21 @@ import re
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 import websockets
+
+from tests.support.portal_database import PortalDatabase
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN, PASSWORD = "admin", "a-password-for-tests-only"
@@ -67,6 +70,7 @@ class Portal:
             "PORTAL_USER_PROMPTS_PER_MINUTE": "0",
             **env,
         }
+        self.database = PortalDatabase(self.data)
         self.log_path = self.data / "portal.log"
         self.lines: list[str] = []
         self.clients: list[httpx.Client] = []
@@ -139,55 +143,54 @@ class Portal:
             self.kill()
         for client in self.clients:
             client.close()
+        self.database.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
-    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """What the database holds, read beside the portal."""
-        connection = sqlite3.connect(self.data / "chatsite.sqlite3", timeout=10)
-        connection.row_factory = sqlite3.Row
-        try:
-            return [dict(row) for row in connection.execute(sql, values)]
-        finally:
-            connection.close()
+    def rows(self, query: Iterable[T]) -> list[T]:
+        """What a queryset finds in the database, read beside the portal."""
+        return self.database.rows(query)
 
-    def execute(self, sql: str, *values: Any) -> None:
-        """Change the database beside the portal."""
-        with sqlite3.connect(self.data / "chatsite.sqlite3", timeout=10) as connection:
-            connection.execute(sql, values)
-        connection.close()
+    def change(self, work: Callable[[], T]) -> T:
+        """Change the database beside the portal; returns what `work` does, which is asked in another thread."""
+        return self.database.change(work)
 
     def add_provider(self, name: str, base_url: str, **fields: Any) -> None:
         """One more provider like the first, with one model like the first that is called as it is."""
-        self._copy("chat_provider", name=name, base_url=base_url, **fields)
-        made = self.rows("select id from chat_provider where name = ?", name)[0]["id"]
-        self._copy("chat_languagemodel", name=name, position=900, provider_id=made)
+        from chat.models import LanguageModel, Provider  # pictures and measurements need no Django in this process
 
-    def _copy(self, table: str, **changed: Any) -> None:
-        first = self.rows(f"select * from {table} order by id limit 1")[0]
-        row = {column: value for column, value in first.items() if column != "id"} | changed
-        self.execute(f"insert into {table} ({', '.join(row)}) values ({', '.join('?' * len(row))})", *row.values())
+        def add() -> None:
+            provider, model = Provider.objects.order_by("pk")[0], LanguageModel.objects.order_by("pk")[0]
+            for field, value in {"pk": None, "name": name, "base_url": base_url, **fields}.items():
+                setattr(provider, field, value)
+            provider.save()
+            model.pk, model.name, model.provider, model.position = None, name, provider, 900
+            model.save()
+
+        self.change(add)
 
     def generation(self, generation: str) -> dict[str, Any]:
         """A generation with its answer and its usage record, as stored."""
-        rows = self.rows(
-            "select g.*, m.content, m.reasoning, u.prompt_tokens, u.completion_tokens, u.total_tokens, u.usage_source,"
-            " u.ttft_ms, u.duration_ms, u.closed_at, u.state as usage_state, u.attempts"
-            " from chat_generation g join chat_message m on m.id = g.message_id"
-            " join chat_usagerecord u on u.generation_id = g.id where g.id = ?",
-            generation.replace("-", ""),
+        from django.db.models import F
+
+        from chat.models import Generation
+
+        stored = ("prompt_tokens", "completion_tokens", "total_tokens", "usage_source", "ttft_ms", "duration_ms")
+        found = Generation.objects.filter(pk=generation, usage__isnull=False).annotate(
+            content=F("message__content"),
+            reasoning=F("message__reasoning"),
+            usage_state=F("usage__state"),
+            **{name: F(f"usage__{name}") for name in (*stored, "closed_at", "attempts")},
         )
+        rows = self.rows(found.values())
         assert len(rows) == 1, rows
-        return rows[0]
+        return dict(rows[0])
 
     def check_invariants(self) -> None:
         """What must hold in every database at any rest."""
-        from chat.integrity import INVARIANTS  # pictures and measurements need no Django in this process
+        from chat import integrity
 
-        assert self.rows("pragma integrity_check")[0]["integrity_check"] == "ok"
-        for invariant in INVARIANTS:
-            # The portal's own questions, asked of its file: Django's connection in this process is another database's.
-            sql, values = invariant.broken("default").values_list("pk").query.sql_with_params()
-            assert self.rows(sql.replace("%s", "?"), *values) == [], invariant.name
+        assert self.database.damage() == []
+        assert self.database.ask(integrity.breaches) == {}
 
     def login(self, user: str | None = None, password: str = PASSWORD) -> httpx.Client:
         """A client that is logged in by the form, as a browser would do it; the admin's, when nobody is named."""
@@ -216,7 +219,10 @@ class Portal:
 
     def add_user(self, name: str, password: str) -> int:
         """Another person, added in the admin as an admin would do it; their id. Harmless when they are there."""
-        if not self.rows("select id from auth_user where username = ?", name):
+        from django.contrib.auth import get_user_model
+
+        known = get_user_model().objects.filter(username=name).values_list("pk", flat=True)
+        if not self.rows(known):
             admin = self.login()
             page = admin.get("/admin/chat/user/add/").text
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
@@ -228,7 +234,7 @@ class Portal:
                 headers={"Referer": self.url + "/admin/"},
             )
             assert answer.status_code == 302, answer.text
-        return int(self.rows("select id from auth_user where username = ?", name)[0]["id"])
+        return int(self.rows(known.all())[0])
 
     def post(self, client: httpx.Client, path: str, **fields: str) -> httpx.Response:
         """What the page's own script posts."""
