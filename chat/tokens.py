@@ -63,7 +63,7 @@ def count_text(text: str, encoding: str) -> int:
     """Tokens of a plain text; special tokens written out by a person count as the text they are."""
     if not text:
         return 0
-    table = _table(encoding)
+    table = table_of(encoding)
     return sum(len(table.encode_ordinary(text[at : at + PIECE])) for at in range(0, len(text), PIECE))
 
 
@@ -84,11 +84,11 @@ def count_prompt(messages: Sequence[Mapping[str, str]], encoding: str, model: st
 def load_tables() -> None:
     """Read the two tables that almost every model uses; about half a second each, so that no answer waits for it."""
     for encoding in (DEFAULT_ENCODING, "cl100k_base"):
-        _table(encoding)
+        table_of(encoding)
 
 
 @lru_cache(maxsize=len(ENCODINGS))
-def _table(encoding: str) -> tiktoken.Encoding:
+def table_of(encoding: str) -> tiktoken.Encoding:
     seed_tables(os.environ["TIKTOKEN_CACHE_DIR"])  # a table that is missing would be fetched from the network
     return tiktoken.get_encoding(encoding)
 

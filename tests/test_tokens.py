@@ -66,7 +66,7 @@ def test_no_network_is_asked_even_when_no_table_is_there_yet(monkeypatch, tmp_pa
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    tokens._table.cache_clear()
+    tokens.table_of.cache_clear()
     assert all(tokens.count_text("hello", encoding) == 1 for encoding in tokens.ENCODINGS)
 
 

@@ -75,6 +75,11 @@ class Log:
         self.bytes = _utf8_length(kept.text) + _utf8_length(kept.reasoning)
 
     @property
+    def followers(self) -> int:
+        """How many follow at this moment."""
+        return len(self._listeners)
+
+    @property
     def seq(self) -> int:
         """How many deltas there are."""
         return len(self._texts)

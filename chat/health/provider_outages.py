@@ -118,9 +118,10 @@ class Health:
         """Try what is marked again and again, for ever. `read` runs a function in a reader thread."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await asyncio.gather(*(self._probe(provider, read) for provider in self.due()))
+            await asyncio.gather(*(self.probe(provider, read) for provider in self.due()))
 
-    async def _probe(self, provider: int, read: Callable[..., Awaitable[Any]]) -> None:
+    async def probe(self, provider: int, read: Callable[..., Awaitable[Any]]) -> None:
+        """Ask the provider and note what came. `read` runs a function in a reader thread."""
         code: Code | None = Code.UPSTREAM_ERROR
         began = self._clock()
         try:

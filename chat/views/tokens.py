@@ -19,7 +19,7 @@ from chat.limits import TEXT_BYTES
 from chat.views.receipt import grouped
 
 COUNTERS = 2
-_free = threading.BoundedSemaphore(COUNTERS)
+free_counters = threading.BoundedSemaphore(COUNTERS)
 """So many texts are counted at once. Who comes in between is sent away: the next pause asks again, and answers that are
 being written need the processor more."""
 
@@ -37,7 +37,7 @@ def count_tokens(request: HttpRequest) -> HttpResponse:
     if len(text) > TEXT_BYTES or len(text.encode(errors="replace")) > TEXT_BYTES:
         return HttpResponse(status=413)
     conversation, parent = _id(fields.get("conversation")), _id(fields.get("message"))
-    if not _free.acquire(blocking=False):
+    if not free_counters.acquire(blocking=False):
         return HttpResponse(status=503)
     try:
         found = measure(int(request.user.pk or 0), text, fields.get("model") or None, conversation, parent)
@@ -46,7 +46,7 @@ def count_tokens(request: HttpRequest) -> HttpResponse:
             raise Http404 from None
         found = None
     finally:
-        _free.release()
+        free_counters.release()
     return JsonResponse(shown(found)) if found else HttpResponse(status=204)
 
 

@@ -21,8 +21,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def cache():
-    return ModelStatsCache(Health(lambda: 0.0))
+def health():
+    return Health(lambda: 0.0)
+
+
+@pytest.fixture
+def cache(health):
+    return ModelStatsCache(health)
 
 
 @pytest.fixture
@@ -75,8 +80,8 @@ async def test_the_page_of_a_provider_shows_those_of_its_models(look, models, pr
     assert "not answering" not in page
 
 
-async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, models, provider, cache):
-    fail(cache._health, provider=provider.pk)
+async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, models, provider, cache, health):
+    fail(health, provider=provider.pk)
     mark = re.escape(in_words(cache.outage_of(provider.pk)))
     for name, rows in (("languagemodel", 2), ("provider", 1)):
         found = cells(await look(f"/admin/chat/{name}/"), "present")
@@ -87,8 +92,7 @@ async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, mod
     assert "not answering" not in await look("/admin/chat/provider/add/")
 
 
-async def test_a_provider_that_was_changed_is_tried_again_at_once(look, client_of_portal, provider, cache):
-    health = cache._health
+async def test_a_provider_that_was_changed_is_tried_again_at_once(look, client_of_portal, provider, health):
     fail(health, provider=provider.pk)
     await look("/admin/")
     form = form_of(provider, private_network="on", name="renamed")

@@ -118,9 +118,9 @@ async def test_a_follower_that_leaves_is_forgotten():
     log = new_log()
     following = log.follow(None, 0)
     await anext(following)
-    assert len(log._listeners) == 1
+    assert log.followers == 1
     await following.aclose()
-    assert not log._listeners
+    assert log.followers == 0
 
 
 def test_no_delta_frame_carries_more_than_64_kib():

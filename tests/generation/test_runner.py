@@ -40,10 +40,10 @@ def db_with_owner(transactional_db):
 
 
 async def test_the_token_tables_are_read_before_anybody_could_wait_for_them(db_with_owner):
-    tokens._table.cache_clear()
+    tokens.table_of.cache_clear()
     runner = Runner()
     await asyncio.to_thread(runner.open)
-    assert tokens._table.cache_info().currsize == 2
+    assert tokens.table_of.cache_info().currsize == 2
     await runner.close()
 
 

@@ -253,7 +253,7 @@ async def test_a_provider_out_of_use_is_tried_no_more_and_one_without_its_key_st
         fail(health, provider=provider)
     clock.now += settings.PROVIDER_PAUSE_SECONDS
     for provider in health.due():
-        await health._probe(provider, read)
+        await health.probe(provider, read)
     assert health.failing(gone) is None
     assert health.failing(locked).code == "upstream_auth"
 
@@ -263,6 +263,6 @@ async def test_what_goes_wrong_with_a_probe_ends_no_other(health, clock, caplog)
         raise RuntimeError("no thread is left")
 
     fail(health)
-    await health._probe(1, read)
+    await health.probe(1, read)
     assert health.failing(1) is not None
     assert "could not be tried again" in caplog.text

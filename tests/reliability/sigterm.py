@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import websockets
 
+from chat.models import Generation
 from tests.reliability.figure import Figure, Result, Time
 from tests.reliability.stage import Stage, milliseconds
 from tests.support.portal import Portal, Socket
@@ -43,12 +44,9 @@ async def run(stage: Stage, size: int, dice: random.Random) -> Result:
         left += await stage.rest(portal)
     idle = await stage.connect(portal, owner)
     control = await terminate(stage, portal, [idle], result)
-    waited = await stage.wait(
-        portal.rows,
-        "select g.state, m.content from chat_generation g join chat_message m on m.id = g.message_id"
-        " join chat_message p on p.id = m.parent_id where p.content like 'waiting %'",
-    )
-    right = sum((row["state"], row["content"]) == ("completed", AFTER) for row in waited)
+    asked = Generation.objects.filter(message__parent__content__startswith="waiting ")
+    waited = await stage.wait(portal.rows, asked.values_list("state", "message__content"))
+    right = waited.count(("completed", AFTER))
     result.count(
         {"waiting prompts that were not answered": size * WAITING - right, "answers without an end": left}
         | await stage.faults(portal)

@@ -15,14 +15,17 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import httpx
 import websockets
 
 from tests.support.portal_database import PortalDatabase
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 T = TypeVar("T")
 
@@ -146,7 +149,7 @@ class Portal:
         self.database.close()
         shutil.rmtree(self.data, ignore_errors=True)
 
-    def rows(self, query: Iterable[T]) -> list[T]:
+    def rows(self, query: QuerySet[Any, T]) -> list[T]:
         """What a queryset finds in the database, read beside the portal."""
         return self.database.rows(query)
 

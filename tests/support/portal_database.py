@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.db import connection, connections
+from django.db.models import QuerySet
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class PortalDatabase:
         """What `work` returns; it may change the database beside the portal."""
         return self._thread.submit(self._run, work, nullcontext).result()
 
-    def rows(self, query: Iterable[T]) -> list[T]:
+    def rows(self, query: QuerySet[Any, T]) -> list[T]:
         """What a queryset finds, which has asked nothing yet."""
         return self.ask(lambda: list(query))
 

@@ -196,7 +196,7 @@ def test_what_could_not_be_sent_is_not_counted(browse, model, letter):
 
 def test_in_a_crowd_some_are_sent_away_at_once(browse, model, monkeypatch):
     free = threading.BoundedSemaphore(1)
-    monkeypatch.setattr(view, "_free", free)
+    monkeypatch.setattr(view, "free_counters", free)
     with free:
         assert browse.post(ADDRESS, {"text": "x"}).status_code == 503
     assert browse.post(ADDRESS, {"text": "x", "conversation": uuid.uuid4()}).status_code == 404
