@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from chatsite import local_environment
@@ -26,6 +28,8 @@ from chatsite.install import (
 )
 from chatsite.progress import HEARTBEAT_SECONDS, Failed, heartbeat, say
 
+SLOW_CHECKS = ("mypy", "templates")
+"""They run beside the tests."""
 WORKERS = ["-n", "2", "--dist", "worksteal"]  # most of a test's time is waiting
 
 
@@ -81,13 +85,22 @@ def check() -> int:
 def test(*arguments: str) -> int:
     """Run every check and every test; arguments go to pytest."""
     install_for_developers()
-    failed = run_checks()
+    with beside(SLOW_CHECKS) as slow:
+        failed = run_checks(without=SLOW_CHECKS)
+        failed += run_tests(*arguments)
+        failed += [check.name for check in slow if not check.finish()]
+    return report(failed)
+
+
+def run_tests(*arguments: str) -> list[str]:
+    """Run the tests of JavaScript, then pytest; the names of what failed."""
+    failed = []
     scripts = sorted(glob.glob("tests/js/**/*.test.*js", recursive=True))
     if scripts and not run_check("node --test", [node(), "--test"] + scripts, show=True):
         failed.append("node --test")
     if not run_check("pytest", [PYTHON, "-m", "pytest"] + WORKERS + list(arguments), show=True):
         failed.append("pytest")
-    return report(failed)
+    return failed
 
 
 def shots(*arguments: str) -> int:
@@ -114,20 +127,24 @@ def lock(*arguments: str) -> int:
     return 0
 
 
-def run_checks() -> list[str]:
-    """Run every check, also after one failed: a developer wants the whole list."""
+def checks() -> dict[str, list[str]]:
+    """Name → command of every check."""
+    return {
+        "ruff check": [PYTHON, "-m", "ruff", "check", "--quiet", "."],
+        "ruff format": [PYTHON, "-m", "ruff", "format", "--quiet", "--check", "."],
+        "mypy": [PYTHON, "-m", "mypy", "--no-error-summary"],
+        "import rules": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-logo"],
+        "system checks": [PYTHON, "manage.py", "check", "--fail-level", "WARNING"],
+        "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
+        "message catalogues": [PYTHON, "manage.py", "check_messages"],
+        "templates": [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"],
+    }
+
+
+def run_checks(without: Collection[str] = ()) -> list[str]:
+    """Run the checks, also after one failed: a developer wants the whole list."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    checks = [
-        ("ruff check", [PYTHON, "-m", "ruff", "check", "--quiet", "."]),
-        ("ruff format", [PYTHON, "-m", "ruff", "format", "--quiet", "--check", "."]),
-        ("mypy", [PYTHON, "-m", "mypy", "--no-error-summary"]),
-        ("import rules", [PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-logo"]),
-        ("system checks", [PYTHON, "manage.py", "check", "--fail-level", "WARNING"]),
-        ("migrations", [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"]),
-        ("message catalogues", [PYTHON, "manage.py", "check_messages"]),
-        ("templates", [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"]),
-    ]
-    return [name for name, arguments in checks if not run_check(name, arguments)]
+    return [name for name, command in checks().items() if name not in without and not run_check(name, command)]
 
 
 def run_check(name: str, arguments: list[str], show: bool = False) -> bool:
@@ -135,11 +152,52 @@ def run_check(name: str, arguments: list[str], show: bool = False) -> bool:
     start = time.monotonic()
     with heartbeat(start, A_DAY if show else HEARTBEAT_SECONDS):
         done = subprocess.run(arguments, stdout=None if show else subprocess.PIPE, stderr=subprocess.STDOUT)
-    say(f"{name:<18} {'FAILED' if done.returncode else 'ok'} in {time.monotonic() - start:.1f} s")
-    if done.returncode and done.stdout:
-        sys.stdout.write(done.stdout.decode("utf-8", "replace"))
-        sys.stdout.flush()
+    say_outcome(name, done.returncode, f"in {time.monotonic() - start:.1f} s", done.stdout)
     return done.returncode == 0
+
+
+def say_outcome(name: str, code: int, when: str, output: bytes | None) -> None:
+    """Say how a check ended; what it had to say follows when it failed."""
+    say(f"{name:<18} {'FAILED' if code else 'ok'} {when}")
+    if code and output:
+        sys.stdout.write(output.decode("utf-8", "replace"))
+        sys.stdout.flush()
+
+
+class CheckBeside:
+    """A check that runs while something else does. What it says is kept until `finish`."""
+
+    def __init__(self, name: str, command: list[str]) -> None:
+        self.name = name
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  a pipe that nobody reads would hold it up
+        self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.STDOUT)
+
+    def finish(self) -> bool:
+        """Wait for its end and say how it went; whether it is satisfied."""
+        code = self._process.wait()
+        self._output.seek(0)
+        say_outcome(self.name, code, "beside the tests", self._output.read())
+        return code == 0
+
+    def end(self) -> None:
+        """End it if it still runs."""
+        self._process.terminate()
+        self._process.wait()
+        self._output.close()
+
+
+@contextlib.contextmanager
+def beside(names: Collection[str]) -> Iterator[list[CheckBeside]]:
+    """Run these checks meanwhile."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    running: list[CheckBeside] = []
+    try:
+        for name in names:
+            running.append(CheckBeside(name, checks()[name]))
+        yield running
+    finally:
+        for check in running:
+            check.end()
 
 
 def report(failed: list[str]) -> int:
