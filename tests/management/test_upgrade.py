@@ -2,7 +2,9 @@
 
 import httpx
 import pytest
+from django.contrib.sessions.models import Session
 
+from chat.models import Conversation
 from tests.databases.files import DATABASES, columns_of, data_directory, manage, rows, tables_of
 from tests.databases.make import make
 from tests.support.portal import Portal
@@ -62,10 +64,10 @@ def test_a_portal_starts_on_it_and_people_are_still_logged_in(data, upstream):
     portal = Portal(upstream.base_url, template=data)
     try:
         portal.start()
-        sessions = [row["session_key"] for row in portal.rows("select session_key from django_session")]
+        sessions = portal.rows(Session.objects.values_list("session_key", flat=True))
         pages = [httpx.get(portal.url + "/chat/", cookies={f"sessionid_{portal.port}": key}) for key in sessions]
         assert {page.status_code for page in pages} == {200}
-        (title,) = {row["title"] for row in portal.rows("select title from chat_conversation")}
+        (title,) = {one.title for one in portal.rows(Conversation.objects.all())}
         assert any(title in page.text for page in pages)
         portal.check_invariants()
         assert portal.stop() == 0, portal.log
