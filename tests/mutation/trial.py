@@ -16,7 +16,7 @@ from tests.mutation.mutations import NotApplicable
 SHARED = (".venv", "node_modules", ".cache", ".node")
 LEFT_OUT = (*SHARED, ".git", "var", "__pycache__", ".hypothesis", ".*_cache", "pictures")
 PYTEST = ("-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--timeout=60", "--no-migrations")
-SECONDS = 240
+SECONDS = 120
 """After so many seconds the test of one guard has failed."""
 
 CAUGHT, SURVIVED, NOT_FOUND, NOT_RUN = "caught", "SURVIVED", "NOT FOUND", "NOT RUN"
