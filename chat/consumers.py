@@ -6,8 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import Counter, deque
-from collections.abc import Coroutine
+from collections import deque
 from contextlib import aclosing
 from typing import Any
 
@@ -22,12 +21,13 @@ from chat import protocol
 from chat.access import language_of, session_key, user_of_session
 from chat.codes import Code
 from chat.conversations import NotFound
-from chat.generation.runner import Runner
 from chat.health.model_stats import ModelStatsCache
 from chat.limits import TEXT_BYTES
 from chat.live import subscriptions as news
 from chat.models import LanguageModel
+from chat.portal import SCOPE_KEY, Portal
 from chat.protocol import UNSET, CloseCode, ProtocolError
+from chat.tasks import TaskSet
 from chat.texts.errors import sentence, why_not_whole
 from chat.texts.model_stats import model_choices
 
@@ -43,14 +43,14 @@ class ChatConsumer(AsyncConsumer):
 
     channel_layer_alias = None  # with a layer, every socket would die with Redis
 
-    def __init__(self, runner: Runner, sockets: Counter[int]) -> None:
-        self.runner = runner
-        self.sockets = sockets
+    portal: Portal
+
+    def __init__(self) -> None:
         self.user: dict[str, Any] | None = None
         self.closed = False
         self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.news: news.Subscription | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks = TaskSet("socket")
         self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
         self.known_changes = 0
         self.allowance = 2.0 * settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
@@ -58,16 +58,15 @@ class ChatConsumer(AsyncConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve the socket; however that ends, its tasks are ended and awaited."""
+        self.portal = scope[SCOPE_KEY]
         try:
             await super().__call__(scope, receive, send)
         finally:
             if self.user is not None:
-                self.sockets[self.user["id"]] -= 1
+                self.portal.sockets[self.user["id"]] -= 1
             if self.news is not None:
-                self.runner.conversations.news.close(self.news)
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
+                self.portal.conversations.news.close(self.news)
+            await self.tasks.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without the hop to Channels' shared thread that the stock one makes for every frame."""
@@ -85,19 +84,19 @@ class ChatConsumer(AsyncConsumer):
         self.session = session_key(self.scope)
         self.language = language_of(self.scope)
         await self.send({"type": "websocket.accept"})
-        user = await self.runner.database.read(user_of_session, self.session)
+        user = await self.portal.runner.database.read(user_of_session, self.session)
         if user is None:
             await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
             return
         self.user = user
-        self.sockets[user["id"]] += 1
+        self.portal.sockets[user["id"]] += 1
         # guard: the number of sockets is limited
-        if settings.PORTAL_USER_SOCKETS and self.sockets[user["id"]] > settings.PORTAL_USER_SOCKETS:
+        if settings.PORTAL_USER_SOCKETS and self.portal.sockets[user["id"]] > settings.PORTAL_USER_SOCKETS:
             await self.bye(Code.TOO_MANY_SOCKETS, CloseCode.TOO_MANY_SOCKETS)
             return
         await self.emit(
             protocol.Hello(
-                boot=self.runner.boot,
+                boot=self.portal.runner.boot,
                 user=user,
                 limits={
                     "running": settings.PORTAL_USER_RUNNING,
@@ -110,7 +109,7 @@ class ChatConsumer(AsyncConsumer):
                 models=await self.choices(),
             )
         )
-        self.own(self.watch_session())
+        self.tasks.start(self.watch_session(), "session")
 
     async def receive(self, message: dict[str, Any]) -> None:
         """Read one command and start what it asks for; nothing here waits for an answer to be written."""
@@ -130,7 +129,7 @@ class ChatConsumer(AsyncConsumer):
             return
         match command:
             case protocol.Send() | protocol.Regenerate() | protocol.Continue():
-                self.own(self.send_prompt(command))
+                self.tasks.start(self.send_prompt(command), "prompt")
             case protocol.Follow(generation, after, epoch):
                 self.follow(generation, epoch, after)
             case protocol.Unfollow(generation):
@@ -138,9 +137,11 @@ class ChatConsumer(AsyncConsumer):
             case protocol.Watch(conversation):
                 await self.watch(conversation)  # in order: the last one holds
             case protocol.Stop(generation):
-                self.own(self.stop(generation))
+                self.tasks.start(self.stop(generation), "stop")
             case protocol.Heartbeat():
-                self.own(self.heartbeat())  # it may have to wait for room; a stop behind it must not
+                self.tasks.start(
+                    self.heartbeat(), "heartbeat"
+                )  # it may have to wait for room; a stop behind it must not
 
     def is_allowed(self) -> bool:
         """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate; 0 = no limit."""
@@ -167,7 +168,7 @@ class ChatConsumer(AsyncConsumer):
 
     async def is_still_logged_in(self) -> bool:
         """Ask the database again: a session that ended must have no effect from now on."""
-        user = await self.runner.database.read(user_of_session, self.session)
+        user = await self.portal.runner.database.read(user_of_session, self.session)
         if self.user is not None and user is not None and user["id"] == self.user["id"]:
             return True
         await self.bye(Code.LOG_IN, CloseCode.LOG_IN)
@@ -178,7 +179,7 @@ class ChatConsumer(AsyncConsumer):
     async def send_prompt(self, command: protocol.PromptCommand) -> None:
         """Accepted or refused; what is accepted is followed from here."""
         try:
-            answer = await self.runner.send(self.user_id, command, self.news)
+            answer = await self.portal.runner.send(self.user_id, command, self.news)
         except Exception:
             logger.exception("a prompt was neither accepted nor refused")
             await self.emit(protocol.Error(Code.INTERNAL, ref=str(command.key)))
@@ -190,7 +191,7 @@ class ChatConsumer(AsyncConsumer):
     async def stop(self, generation: uuid.UUID) -> None:
         """The following tells what comes of it."""
         try:
-            await self.runner.stop(self.user_id, generation)
+            await self.portal.runner.stop(self.user_id, generation)
         except NotFound:
             await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))
         except Exception:
@@ -201,7 +202,7 @@ class ChatConsumer(AsyncConsumer):
         """At most one following per generation; a new one takes the place of the old."""
         # guard: a socket follows a generation once
         self.unfollow(generation)
-        self.followings[generation] = self.own(self.send_following(generation, epoch, after))
+        self.followings[generation] = self.tasks.start(self.send_following(generation, epoch, after), "following")
 
     def unfollow(self, generation: uuid.UUID) -> None:
         """Send no more of it."""
@@ -213,7 +214,7 @@ class ChatConsumer(AsyncConsumer):
         """Make and send every frame as soon as the socket can take it, and not before."""
         room = self.scope.get("portal.room", _always)
         try:
-            async with aclosing(self.runner.follow(self.user_id, generation, epoch, after)) as frames:
+            async with aclosing(self.portal.runner.follow(self.user_id, generation, epoch, after)) as frames:
                 # guard: the first frame is made when there is room
                 await room()
                 async for frame in frames:
@@ -234,10 +235,10 @@ class ChatConsumer(AsyncConsumer):
     async def watch(self, conversation: uuid.UUID | None) -> None:
         """From the first watch on the tab hears of its user's conversations."""
         if self.news is None:
-            self.news = self.runner.conversations.news.open(self.user_id)
-            self.own(self.send_news(self.news))
+            self.news = self.portal.conversations.news.open(self.user_id)
+            self.tasks.start(self.send_news(self.news), "news")
         try:
-            await self.runner.conversations.watch(self.news, conversation)
+            await self.portal.conversations.watch(self.news, conversation)
         except NotFound:
             await self.emit(protocol.Error(Code.NOT_FOUND))
         except DatabaseError:
@@ -251,7 +252,7 @@ class ChatConsumer(AsyncConsumer):
             try:
                 await watch.wait()
                 await room()
-                for frame in await self.runner.conversations.told(watch):
+                for frame in await self.portal.conversations.told(watch):
                     await self.emit(frame)
                     await room()
             except (TimeoutError, news.SubscriptionOverflow):
@@ -262,15 +263,15 @@ class ChatConsumer(AsyncConsumer):
 
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
-        models = await self.choices() if self.known_changes != self.runner.health.changes else UNSET
-        heads = {str(one): head for one in self.followings if (head := self.runner.head(one)) is not None}
+        models = await self.choices() if self.known_changes != self.portal.runner.health.changes else UNSET
+        heads = {str(one): head for one in self.followings if (head := self.portal.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads, models))
 
     async def choices(self) -> list[dict[str, Any]]:
         """The models that this user may choose, with how they do, in the reader's language."""
-        changes = self.runner.health.changes
-        choices: list[dict[str, Any]] = await self.runner.database.read(
-            _choices, self.user_id, self.runner.model_stats, self.language
+        changes = self.portal.runner.health.changes
+        choices: list[dict[str, Any]] = await self.portal.runner.database.read(
+            _choices, self.user_id, self.portal.model_stats, self.language
         )
         self.known_changes = changes
         return choices
@@ -280,7 +281,7 @@ class ChatConsumer(AsyncConsumer):
         while not self.closed:
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
-                    await self.runner.draining.wait()
+                    await self.portal.runner.draining.wait()
             except TimeoutError:
                 try:
                     if await self.is_still_logged_in():
@@ -288,7 +289,7 @@ class ChatConsumer(AsyncConsumer):
                 except DatabaseError:
                     logger.exception("nobody knows whether this session is still good; asked again in a moment")
             else:
-                await self.emit(protocol.Restart(round(self.runner.drain_seconds * 1000)))
+                await self.emit(protocol.Restart(round(self.portal.runner.drain_seconds * 1000)))
                 return
 
     # Going out ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,19 +300,6 @@ class ChatConsumer(AsyncConsumer):
         if self.user is None:
             raise RuntimeError("nobody is logged in on this socket")
         return int(self.user["id"])
-
-    def own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task that ends with the socket."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.disown)
-        return task
-
-    def disown(self, task: asyncio.Task[None]) -> None:
-        """It has ended; an exception that nobody expected is logged, and the socket lives on."""
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a task of a socket failed", exc_info=error)
 
     async def emit(self, frame: protocol.Frame) -> None:
         """Send one frame, with the sentence for its code in the reader's language."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from chat.access import Application, ExactOrigin, InboundGuard, Receive, Scope, Send
 from chat.consumers import ChatConsumer
-from chat.generation.runner import Runner
 
 PATH = "/ws/chat/"
 
 
-def websocket_application(runner: Runner) -> Application:
+def websocket_application() -> Application:
     """The ASGI application for sockets; a path that is not ours is refused before it is accepted."""
-    chat = ExactOrigin(InboundGuard(ChatConsumer.as_asgi(runner=runner, sockets=Counter())))
+    chat = ExactOrigin(InboundGuard(ChatConsumer.as_asgi()))
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == PATH:

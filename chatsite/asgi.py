@@ -14,6 +14,7 @@ from django.db import DatabaseError
 
 from chat.access import Application, Receive, Scope, Send
 from chat.generation.runner import Runner
+from chat.portal import SCOPE_KEY, Portal
 from chat.routing import websocket_application
 
 logger = logging.getLogger(__name__)
@@ -25,11 +26,12 @@ DISK_BYTES = 100 * 1024 * 1024
 def build_application(runner: Runner) -> Application:
     """Everything that the portal answers."""
     pages: Any = get_asgi_application()
+    sockets = websocket_application()
+    portal = Portal(runner)
 
     async def http(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in ("/healthz", "/readyz"):
-            known = {"portal.conversations": runner.conversations, "portal.model_stats": runner.model_stats}
-            await pages({**scope, **known}, receive, send)
+            await pages({**scope, SCOPE_KEY: portal}, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await _plain(send, 405, "only GET", (b"allow", b"GET, HEAD"))
         elif scope["path"] == "/healthz":
@@ -38,7 +40,10 @@ def build_application(runner: Runner) -> Application:
             problem = await why_not_ready(runner)
             await _plain(send, 503 if problem else 200, problem or "ready")
 
-    return ProtocolTypeRouter({"http": http, "websocket": websocket_application(runner)})  # type: ignore[no-any-return]
+    async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
+        await sockets({**scope, SCOPE_KEY: portal}, receive, send)
+
+    return ProtocolTypeRouter({"http": http, "websocket": websocket})  # type: ignore[no-any-return]
 
 
 async def why_not_ready(runner: Runner) -> str:

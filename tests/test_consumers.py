@@ -2,18 +2,21 @@
 
 import asyncio
 import uuid
-from collections import Counter
 
 from chat import protocol
 from chat.consumers import ChatConsumer
+from chat.portal import SCOPE_KEY, Portal
 
 
-class NoRunner:
-    """Nobody asks it anything here."""
+def consumer_of(runner=None):
+    """A consumer whose portal has this runner; None = nobody asks it anything."""
+    consumer = ChatConsumer()
+    consumer.portal = Portal(runner)
+    return consumer
 
 
 async def test_a_browser_that_does_not_read_is_told_4013_and_gets_nothing_more():
-    consumer = ChatConsumer(NoRunner(), Counter())  # type: ignore[arg-type]
+    consumer = consumer_of()
     sent = []
 
     async def send(message):
@@ -29,8 +32,8 @@ async def test_a_browser_that_does_not_read_is_told_4013_and_gets_nothing_more()
 
 
 async def test_tasks_of_a_socket_end_with_it():
-    consumer = ChatConsumer(NoRunner(), Counter())  # type: ignore[arg-type]
-    task = consumer.own(asyncio.sleep(100))
+    consumer = consumer_of()
+    task = consumer.tasks.start(asyncio.sleep(100), "sleep")
 
     async def receive():
         return {"type": "websocket.disconnect", "code": 1000}
@@ -38,7 +41,7 @@ async def test_tasks_of_a_socket_end_with_it():
     async def send(message):
         raise AssertionError(message)
 
-    await consumer({"type": "websocket"}, receive, send)
+    await consumer({"type": "websocket", SCOPE_KEY: consumer.portal}, receive, send)
     assert task.cancelled()
 
 
@@ -60,7 +63,7 @@ class Followed:
 
 
 def door_to(runner, room):
-    consumer = ChatConsumer(runner, Counter())
+    consumer = consumer_of(runner)
     consumer.user = {"id": 1, "name": "owner"}
     consumer.scope = {"portal.room": room}
 
@@ -84,8 +87,7 @@ async def test_a_frame_is_made_when_there_is_room_for_it():
         await turn_the_loop()
         assert runner.made == room
         places.release()
-    for task in consumer.tasks:
-        task.cancel()
+    await consumer.tasks.close()
 
 
 async def test_a_new_following_takes_the_place_of_the_old():

@@ -16,9 +16,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from chat.health.model_stats import ModelStatsCache, model_stats_of
+from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import ProviderOutage
 from chat.models import LanguageModel, Provider
+from chat.portal import model_stats_of
 from chat.texts.diagnosis import what_failed
 from chat.texts.errors import roughly
 

@@ -24,8 +24,8 @@ from chat.admin.model_stats import ModelStatsOfInline, OutageWarning, figure_col
 from chat.admin.offered_models import choose_models, may_choose_models
 from chat.admin.prices import PriceInline, price_column
 from chat.environment_models import ENVIRONMENT
-from chat.health.model_stats import model_stats_of
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
+from chat.portal import model_stats_of
 from chat.providers import KINDS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]

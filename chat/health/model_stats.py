@@ -13,7 +13,6 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
-from django.http import HttpRequest
 from django.utils import timezone
 
 from chat.health.provider_outages import Health, ProviderOutage
@@ -87,12 +86,6 @@ class ModelStatsCache:
         """How the model does."""
         figures = self._figures.get(model.pk, ModelStats())
         return figures if self.outage_of(model.provider_id) is None else replace(figures, failing=True)
-
-
-def model_stats_of(request: HttpRequest) -> ModelStatsCache:
-    """The one of this process (chatsite/asgi.py); under a server without a runner one that knows nothing."""
-    found: ModelStatsCache | None = getattr(request, "scope", {}).get("portal.model_stats")
-    return found or ModelStatsCache()
 
 
 def last_hour() -> dict[int, ModelStats]:

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from chat.conversations import Conversations, NotFound
 from chat.forms import DetailsForm, details
 from chat.models import Conversation
+from chat.portal import portal_of
 from chat.views.policy import portal_page
 
 PAGE = 50
@@ -131,6 +132,8 @@ def _user_id(request: HttpRequest) -> int:
 
 
 def _conversations(request: HttpRequest) -> Conversations:
-    """The one of this process (chatsite/asgi.py); its writer is the only one."""
-    found: Conversations = request.scope["portal.conversations"]  # type: ignore[attr-defined]
-    return found
+    """What this process does with conversations. Raises RuntimeError under a server that runs no portal."""
+    portal = portal_of(request)
+    if portal is None:
+        raise RuntimeError("this server runs no portal: start it with manage.py serve")
+    return portal.conversations

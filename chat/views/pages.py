@@ -12,9 +12,9 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from chat.health.model_stats import model_stats_of
 from chat.limits import TEXT_BYTES
 from chat.models import Conversation, LanguageModel, told_apart
+from chat.portal import model_stats_of
 from chat.texts.model_stats import stats_in_words
 from chat.texts.page import page_strings
 from chat.views.conversations import create, page_of
