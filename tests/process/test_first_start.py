@@ -12,6 +12,7 @@ import pytest
 
 from chat.local_model import MODEL_FILE
 from tests.support.portal import ROOT, Portal
+from tests.support.portal_database import PortalDatabase
 
 QUESTION = "What is 1+1? Answer in one word."
 
@@ -82,7 +83,7 @@ async def test_a_fresh_start_answers_with_the_built_in_model_and_the_model_ends_
         assert finished["state"] == "completed"
         text = socket.texts[finished["generation"]].text
         assert text.strip()
-        portal.data = portal.data / "fresh"
+        portal.database = PortalDatabase(portal.data / "fresh")
         row = portal.generation(finished["generation"])
         assert row["content"] == text
         assert row["completion_tokens"] == finished["usage"]["completion_tokens"]
