@@ -13,6 +13,7 @@ from chat.models import Conversation
 from tests.support.chromium import Watch
 from tests.support.page import (
     ADDRESS,
+    RECONNECT_MS,
     answers,
     ask,
     content,
@@ -37,7 +38,16 @@ WRITTEN = {
     "reasoning_effort": "low",
 }
 STOP = ["---", "\n\nUser:", "</textarea><script>alert(1)</script>"]
+SAVE_MS = 600
+"""So long after the last letter an option is saved."""
 REFUSED = "the server responded with a status of 400"
+
+
+@pytest.fixture
+def page(page: Page) -> Page:
+    """A page whose clock can be put forward."""
+    page.clock.install()
+    return page
 
 
 def note(page: Page, name: str) -> Locator:
@@ -51,6 +61,7 @@ def write(page: Page, **values: str) -> None:
             panel_field(page, name).select_option(value)
         else:
             panel_field(page, name).fill(value)
+        page.clock.fast_forward(SAVE_MS)
         expect(note(page, name)).to_have_text("Saved")
 
 
@@ -176,6 +187,7 @@ def test_nothing_is_lost_while_the_portal_is_away(
     expect(note(page, "temperature")).to_contain_text("No connection to the portal.")
     expect(panel_field(page, "temperature")).to_have_value("1.5")
     portal.start(setup=False)
+    page.clock.fast_forward(RECONNECT_MS)
     expect(note(page, "temperature")).to_have_text("Saved")
     assert stored(portal, page) == {"temperature": 1.5}
 

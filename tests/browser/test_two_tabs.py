@@ -6,12 +6,10 @@ from __future__ import annotations
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.support.chromium import SECONDS, Watch
-from tests.support.page import answers, ask, content, in_state, log_in
+from tests.support.page import LATE, LATE_MS, answers, ask, content, in_state, log_in
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import DONE, Gate, answer, chunk, error, stream
-
-LATE = "Not sent yet, trying again."
 
 
 class Line:
@@ -39,12 +37,14 @@ class Line:
 
 def left_behind(page: Page, portal: Portal, prompt: str, model: str | None = None) -> Line:
     """`page` holds a prompt that it could not send for so long that another tab does."""
+    page.clock.install()
     line = Line(page)
     line.cut()
     log_in(page, portal)
     if model is not None:
         page.locator("select[name=model] option").first.evaluate("(option, id) => { option.value = id; }", model)
     ask(page, prompt)
+    page.clock.fast_forward(LATE_MS)
     expect(page.locator("[data-part=pending]")).to_have_text(LATE)
     page.evaluate(
         """() => {
@@ -113,6 +113,7 @@ def test_two_clicks_on_try_again_are_one_request(page: Page, portal: Portal, ups
 
 def test_another_answer_that_is_late_says_so(page: Page, portal: Portal, upstream: Upstream) -> None:
     upstream.play("fake", error(401, "No."), answer("Here at last."))
+    page.clock.install()
     line = Line(page)
     log_in(page, portal)
     ask(page, "Will you fail?")
@@ -122,6 +123,7 @@ def test_another_answer_that_is_late_says_so(page: Page, portal: Portal, upstrea
     page.reload()
     first.locator("[data-action=retry]").click()
     for _ in range(2):
+        page.clock.fast_forward(LATE_MS)
         expect(first.locator("[data-part=pending]")).to_have_text(LATE)
         expect(first.locator("[data-action=retry]")).to_be_disabled()
         page.reload()

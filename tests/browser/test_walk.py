@@ -8,7 +8,19 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.chromium import Watch
-from tests.support.page import ADDRESS, answers, ask, box, content, in_state, log_in, log_in_by_form
+from tests.support.page import (
+    ADDRESS,
+    LATE,
+    LATE_MS,
+    RECONNECT_MS,
+    answers,
+    ask,
+    box,
+    content,
+    in_state,
+    log_in,
+    log_in_by_form,
+)
 from tests.support.portal import Portal
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Fin, Gate, answer, error, stream
@@ -107,14 +119,17 @@ def test_a_prompt_outlives_a_portal_that_is_away(
     page: Page, watch: Watch, new_portal: Callable[..., Portal], upstream: Upstream
 ) -> None:
     watch.expected = ["WebSocket connection to", "net::ERR_CONNECTION"]
+    page.clock.install()
     portal = new_portal()
     log_in(page, portal)
     upstream.play("fake", answer("Here ", "I am."))
     portal.kill()
     ask(page, "Are you there?")
+    page.clock.fast_forward(LATE_MS)
     expect(page.locator("[data-part=connection]")).to_contain_text("No connection to the portal.")
-    expect(page.locator("[data-part=pending]")).to_have_text("Not sent yet, trying again.")
+    expect(page.locator("[data-part=pending]")).to_have_text(LATE)
     portal.start(setup=False)
+    page.clock.fast_forward(RECONNECT_MS)
     in_state(answers(page).first, "completed")
     expect(content(answers(page).first)).to_have_text("Here I am.")
     expect(page.locator("[data-part=connection]")).to_be_hidden()

@@ -9,6 +9,11 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.portal import Portal
 
 ADDRESS = re.compile(r"/chat/[0-9a-f-]{36}/$")
+LATE = "Not sent yet, trying again."
+LATE_MS = 5_000
+"""After so long a prompt that was not taken says that it is LATE."""
+RECONNECT_MS = 15_000
+"""The longest pause between two attempts to connect."""
 
 
 def log_in(page: Page, portal: Portal) -> None:
@@ -89,6 +94,7 @@ def panel_field(page: Page, name: str) -> Locator:
 
 
 def open_panel(page: Page) -> None:
+    page.bring_to_front()
     panel_opener(page).click()
     expect(panel(page)).to_be_visible()
     expect(panel_field(page, "seed")).to_be_editable()
