@@ -23,7 +23,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from chat.models import Conversation, Message, Provider, UsageRecord
-from tests.support.portal import PASSWORD, Portal, Socket
+from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import At, Fin, Gate, Part, Rst, Script, chunk, error, stream, usage_chunk
 
@@ -68,8 +68,7 @@ class Stage:
         portal = Portal(upstream.base_url, ",".join(MODELS), PORTAL_ADMIN_USER="staff", PORTAL_USER_RUNNING="0")
         try:
             stage = cls(portal.start(), upstream, pace)
-            for name in ("owner", "colleague"):
-                portal.add_user(name, PASSWORD)
+            portal.clients_of("owner", "colleague")
             colleague = get_user_model().objects.filter(username="colleague")
             portal.change(lambda: colleague.update(is_staff=True))
             with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop in this one
@@ -85,7 +84,7 @@ class Stage:
         """One prompt of each conversation at once, then the long one."""
         sockets = {}
         for who in ("owner", "colleague"):
-            sockets[who] = await self.portal.connect(await asyncio.to_thread(self.portal.login, who, PASSWORD))
+            sockets[who] = await self.portal.connect(*await asyncio.to_thread(self.portal.clients_of, who))
         running = []
         for who in ("owner", "colleague"):
             for number, turn in enumerate(TEXTS[who]):
@@ -144,7 +143,7 @@ class Stage:
             has_touch=width < 640,
         )
         if who is not None:
-            client = self.portal.login(self.portal.admin_user if who == "staff" else who, PASSWORD)
+            (client,) = self.portal.clients_of(self.portal.admin_user if who == "staff" else who)
             cookies = [{"name": c.name, "value": c.value or "", "url": self.portal.url} for c in client.cookies.jar]
             context.add_cookies(cookies)  # type: ignore[arg-type]
         return context.new_page()

@@ -16,7 +16,6 @@ Whatever blocks (Portal's and Upstream's own methods, the database) goes through
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import subprocess
 import sys
@@ -29,7 +28,7 @@ import httpx
 from django.db.models import Count
 
 from chat.models import Generation
-from tests.support.portal import ROOT, Portal, Socket
+from tests.support.portal import Portal, Socket
 from tests.support.upstream import Upstream
 
 T = TypeVar("T")
@@ -100,17 +99,7 @@ class Stage:
 
     async def people(self, portal: Portal, *names: str) -> list[httpx.Client]:
         """Add users and log them in, without the form; a client each. They can be many."""
-        command = [sys.executable, "-m", "tests.reliability.people", *names]
-        done = await self.wait(
-            lambda: subprocess.run(command, cwd=ROOT, env=portal.env, check=True, capture_output=True)
-        )
-        made = json.loads(done.stdout)
-        clients = []
-        for name in names:
-            clients.append(httpx.Client(base_url=portal.url, timeout=30))
-            clients[-1].cookies.set(made["cookie"], made["sessions"][name], domain="127.0.0.1")
-        portal.clients += clients
-        return clients
+        return await self.wait(portal.clients_of, *names)
 
     async def connect(self, portal: Portal, client: httpx.Client) -> Socket:
         """A socket after its hello; closed with the stage if not before."""
