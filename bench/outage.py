@@ -15,7 +15,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import django
 import httpx
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()  # portals' databases are asked through the models
+
 from django.contrib.auth import get_user_model
 
 from tests.reliability.stage import Stage
@@ -166,8 +171,4 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run.py bench outage", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     minutes: float = parser.parse_args(arguments).minutes
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    import django  # the invariants are the portal's own questions
-
-    django.setup()
     return asyncio.run(outage(minutes))
