@@ -40,3 +40,4 @@ def test_a_test_fails_without_each_guard_that_the_change_touches(tmp_path: Path)
     assert run_tests(tree, [guard.test for guard in chosen], SECONDS * 2) == 0, "with every guard in its place"
     outcomes = {guard.name: try_without(guard, tree).word for guard in chosen}
     assert outcomes == dict.fromkeys(outcomes, CAUGHT)
+    assert run_tests(tree, [guard.test for guard in chosen], SECONDS * 2) == 0, "and afterwards"

@@ -159,7 +159,8 @@ async def test_an_answer_without_text_begins_anew(portal: Portal, upstream: Upst
 
 async def test_stopped_before_its_turn_it_still_has_the_text_it_began_with(new_portal, upstream: Upstream):
     portal = new_portal(PORTAL_USER_RUNNING="1")
-    upstream.play("fake", CUT, answer("Slow", Gate("go"), "."))
+    cut = stream(chunk(reasoning="A tale, then."), "Once upon a ti", chunk(finish="length"), b"data: [DONE]\n\n")
+    upstream.play("fake", cut, answer("Slow", Gate("go"), "."))
     socket = await portal.connect()
     first = await socket.prompt("A tale.")
     await socket.next("finished")
@@ -169,7 +170,8 @@ async def test_stopped_before_its_turn_it_still_has_the_text_it_began_with(new_p
     await socket.command("stop", generation=second["generation"])
     finished = await socket.next("finished", generation=second["generation"])
     assert (finished["state"], finished["length"]) == ("stopped", 14)
-    assert portal.generation(second["generation"])["content"] == "Once upon a ti"
+    row = portal.generation(second["generation"])
+    assert (row["content"], row["reasoning"]) == ("Once upon a ti", "A tale, then.")
     upstream.open("go")
 
 
