@@ -263,13 +263,13 @@ class ChatConsumer(AsyncConsumer):
 
     async def heartbeat(self) -> None:
         """How far each followed generation is: who is behind without a frame coming follows again."""
-        models = await self.choices() if self.known_changes != self.portal.runner.health.changes else UNSET
+        models = await self.choices() if self.known_changes != self.portal.runner.outages.changes else UNSET
         heads = {str(one): head for one in self.followings if (head := self.portal.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads, models))
 
     async def choices(self) -> list[dict[str, Any]]:
         """The models that this user may choose, with how they do, in the reader's language."""
-        changes = self.portal.runner.health.changes
+        changes = self.portal.runner.outages.changes
         choices: list[dict[str, Any]] = await self.portal.runner.database.read(
             _choices, self.user_id, self.portal.model_stats, self.language
         )

@@ -295,7 +295,7 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
             )
         super().save_model(request, obj, form, change)
         # Not before others can read it: what is tried is the stored row.
-        transaction.on_commit(partial(model_stats_of(request).try_again, obj.pk))
+        transaction.on_commit(partial(model_stats_of(request).probe_soon, obj.pk))
 
 
 @admin.register(LanguageModel)

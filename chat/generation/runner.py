@@ -31,7 +31,7 @@ from chat.generation.maintenance import check_integrity, clean_up
 from chat.generation.queue import Entry, Queue
 from chat.generation.run import Run
 from chat.health.model_stats import ModelStatsCache
-from chat.health.provider_outages import Health
+from chat.health.provider_outages import ProviderOutages
 from chat.live.subscriptions import Subscription
 from chat.models import State
 from chat.protocol import UNSET, Accepted, Frame, PromptCommand, Refused, Status
@@ -73,8 +73,8 @@ class Runner:
         self._hurry = asyncio.Event()
         self.database = Database()
         self.conversations = Conversations(self.database)
-        self.health = Health(clock)
-        self.model_stats = ModelStatsCache(self.health)
+        self.outages = ProviderOutages(clock)
+        self.model_stats = ModelStatsCache(self.outages)
         self._queue = Queue(settings.PORTAL_USER_RUNNING)
         self.logs: dict[uuid.UUID, Log] = {}
         self.runs: dict[uuid.UUID, Run] = {}
@@ -91,7 +91,7 @@ class Runner:
         The caller holds the lock of the data directory and has swept.
         """
         _warm_up()
-        self.model_stats.observe()
+        self.model_stats.refresh()
         self._left_behind = queued_admissions()
         self.database.open()
 
@@ -102,8 +102,8 @@ class Runner:
             (self._checkpoints.write(), "checkpoints"),
             (clean_up(self.database, self.conversations, self.runs, self._end_overdue), "cleaning up"),
             (check_integrity(self.database, lambda: self.logs), "self-check"),
-            (self.health.watch(read), "health"),
-            (self.model_stats.watch(read), "model stats"),
+            (self.outages.probe_forever(read), "probing providers"),
+            (self.model_stats.refresh_forever(read), "model stats"),
         ):
             self._tasks.start(work, name)
         while self._left_behind:
@@ -220,7 +220,7 @@ class Runner:
             if end.state == State.COMPLETED and end.timing.duration_ms:
                 self._queue.took(end.timing.duration_ms / 1000)
             await self._finish(run.log, end)
-            self.health.heard(run.admitted.provider, end.state, end.deltas, end.code)
+            self.outages.record_end(run.admitted.provider, end.state, end.deltas, end.code)
         finally:
             self.runs.pop(run.log.generation, None)
             self._queue.done(run.admitted.generation)

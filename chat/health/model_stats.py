@@ -1,6 +1,6 @@
 """How the models do: what the last hour's usage records tell, and which providers do not answer now.
 
-One computation for everybody, in a reader thread every LAST_SECONDS; whoever shows it reads memory.
+One computation for everybody, in a reader thread every REFRESH_SECONDS; whoever shows it reads memory.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from chat.health.provider_outages import Health, ProviderOutage
+from chat.health.provider_outages import ProviderOutage, ProviderOutages
 from chat.models import LanguageModel, State, UsageRecord
 
 logger = logging.getLogger(__name__)
 
 HOUR = timedelta(hours=1)
-LAST_SECONDS = 15.0
+REFRESH_SECONDS = 15.0
 RECORDS = 2000
 """So many of the newest are looked at; more would hold up other threads."""
 
@@ -54,33 +54,33 @@ class _Hour:
 
 
 class ModelStatsCache:
-    """Keeps the figures of all models. `of`, `outage_of` and `try_again` may be called in any thread."""
+    """Keeps the figures of all models. `of`, `outage_of` and `probe_soon` may be called in any thread."""
 
-    def __init__(self, health: Health | None = None) -> None:
-        self._health = health
+    def __init__(self, outages: ProviderOutages | None = None) -> None:
+        self._outages = outages
         self._figures: Mapping[int, ModelStats] = {}
 
-    def observe(self) -> None:
+    def refresh(self) -> None:
         """Read the records; takes some milliseconds of a thread."""
         self._figures = last_hour()
 
-    async def watch(self, read: Callable[..., Awaitable[Any]]) -> None:
-        """Observe again and again, for ever. `read` runs a function in a reader thread."""
+    async def refresh_forever(self, read: Callable[..., Awaitable[Any]]) -> None:
+        """Read the records again and again. `read` runs a function in a reader thread."""
         while True:
-            await asyncio.sleep(LAST_SECONDS)
+            await asyncio.sleep(REFRESH_SECONDS)
             try:
-                await read(self.observe)
+                await read(self.refresh)
             except Exception:
                 logger.exception("the figures of the models stay as they were")
 
     def outage_of(self, provider: int) -> ProviderOutage | None:
-        """Since when the provider does not answer, None when nothing is wrong with it."""
-        return self._health.failing(provider) if self._health else None
+        """The outage of a provider; None when it is not down."""
+        return self._outages.outage_of(provider) if self._outages else None
 
-    def try_again(self, provider: int) -> None:
-        """The provider was changed: a mark of it is looked after at once."""
-        if self._health:
-            self._health.try_again(provider)
+    def probe_soon(self, provider: int) -> None:
+        """Probe a provider that is down at once: somebody has changed it."""
+        if self._outages:
+            self._outages.probe_soon(provider)
 
     def of(self, model: LanguageModel) -> ModelStats:
         """How the model does."""

@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 
 from chat.admin.model_stats import in_words
 from chat.health.model_stats import ModelStatsCache
-from chat.health.provider_outages import Health, ProviderOutage
+from chat.health.provider_outages import ProviderOutage, ProviderOutages
 from chat.models import LanguageModel, Provider
 from tests.support.admin_pages import form_of
 from tests.support.provider_failures import fail
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def health():
-    return Health(lambda: 0.0)
+def outages():
+    return ProviderOutages(lambda: 0.0)
 
 
 @pytest.fixture
-def cache(health):
-    return ModelStatsCache(health)
+def cache(outages):
+    return ModelStatsCache(outages)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def cells(page, name):
 
 
 async def test_the_list_of_models_shows_their_last_hour(look, models, cache):
-    await sync_to_async(cache.observe)()
+    await sync_to_async(cache.refresh)()
     page = await look("/admin/chat/languagemodel/")
     assert cells(page, "first_token") == ["0.4 s", "–"]
     assert cells(page, "speed") == ["52", "–"]
@@ -72,7 +72,7 @@ async def test_the_list_of_models_shows_their_last_hour(look, models, cache):
 
 
 async def test_the_page_of_a_provider_shows_those_of_its_models(look, models, provider, cache):
-    await sync_to_async(cache.observe)()
+    await sync_to_async(cache.refresh)()
     page = await look(f"/admin/chat/provider/{provider.pk}/change/")
     assert re.findall(r'<div class="readonly">(.*?)</div>', page)[-6:-3] == ["–", "–", "–"]
     for figure in ("0.4 s", "52", "25 % of 4"):
@@ -80,8 +80,8 @@ async def test_the_page_of_a_provider_shows_those_of_its_models(look, models, pr
     assert "not answering" not in page
 
 
-async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, models, provider, cache, health):
-    fail(health, provider=provider.pk)
+async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, models, provider, cache, outages):
+    fail(outages, provider=provider.pk)
     mark = re.escape(in_words(cache.outage_of(provider.pk)))
     for name, rows in (("languagemodel", 2), ("provider", 1)):
         found = cells(await look(f"/admin/chat/{name}/"), "present")
@@ -92,15 +92,15 @@ async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, mod
     assert "not answering" not in await look("/admin/chat/provider/add/")
 
 
-async def test_a_provider_that_was_changed_is_tried_again_at_once(look, client_of_portal, provider, health):
-    fail(health, provider=provider.pk)
+async def test_a_provider_that_was_changed_is_tried_again_at_once(look, client_of_portal, provider, outages):
+    fail(outages, provider=provider.pk)
     await look("/admin/")
     form = form_of(provider, private_network="on", name="renamed")
     answer = await client_of_portal.post(f"/admin/chat/provider/{provider.pk}/change/", form | {"name": ""})
-    assert answer.status_code == 200 and health.due() == [], "it was not saved"
+    assert answer.status_code == 200 and outages.due() == [], "it was not saved"
     answer = await client_of_portal.post(f"/admin/chat/provider/{provider.pk}/change/", form)
     assert answer.status_code == 302
-    assert health.due() == [provider.pk]
+    assert outages.due() == [provider.pk]
 
 
 def test_a_mark_of_another_day_says_which():

@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 
 from chat.health import model_stats as module
 from chat.health.model_stats import ModelStats, ModelStatsCache, last_hour
-from chat.health.provider_outages import Health
+from chat.health.provider_outages import ProviderOutages
 from chat.models import LanguageModel, Provider, UsageRecord
 from chat.texts.model_stats import model_choices, stats_in_words
 from tests.support.provider_failures import fail
@@ -84,7 +84,7 @@ def test_the_station_shows_what_it_saw_last_without_a_query(model, django_assert
     cache = ModelStatsCache()
     record(model)
     assert cache.of(model) == ModelStats()
-    cache.observe()
+    cache.refresh()
     UsageRecord.objects.all().delete()
     with django_assert_num_queries(0):
         assert cache.of(model).requests == 1
@@ -101,7 +101,7 @@ def test_the_station_shows_what_it_saw_last_without_a_query(model, django_assert
 
 def test_of_a_model_that_nobody_asked_nothing_is_told(model):
     cache = ModelStatsCache()
-    cache.observe()
+    cache.refresh()
     plain = {"id": str(model.pk), "label": "gpt-4o-mini", "provider": "upstream"}
     assert model_choices([model], cache) == [plain]
 
@@ -110,10 +110,10 @@ def test_every_model_of_a_provider_that_does_not_answer_is_marked(model):
     other = Provider.objects.create(name="other", base_url="https://other.example.com/v1")
     healthy = LanguageModel.objects.create(provider=other, name="healthy")
     record(model)
-    health = Health(lambda: 0.0)
-    cache = ModelStatsCache(health)
-    cache.observe()
-    fail(health, provider=model.provider_id)
+    outages = ProviderOutages(lambda: 0.0)
+    cache = ModelStatsCache(outages)
+    cache.refresh()
+    fail(outages, provider=model.provider_id)
     choice, unharmed = model_choices([model, healthy], cache)
     assert choice["stats"]["failing"] is True and choice["stats"]["ttft_ms"] == 400
     assert choice["note"] == "not answering now"
@@ -124,13 +124,13 @@ def test_every_model_of_a_provider_that_does_not_answer_is_marked(model):
 def test_the_words_are_in_the_readers_language_and_notation(model):
     record(model, ttft_ms=1234, latency="0.50")
     cache = ModelStatsCache()
-    cache.observe()
+    cache.refresh()
     with translation.override("de"):
         assert stats_in_words(cache.of(model)).startswith("1,2 s · 2.000 ")
 
 
 async def test_a_database_that_does_not_answer_is_asked_again(monkeypatch, caplog):
-    monkeypatch.setattr(module, "LAST_SECONDS", 0)
+    monkeypatch.setattr(module, "REFRESH_SECONDS", 0)
     asked, again = [], asyncio.Event()
 
     async def read(work):
@@ -139,7 +139,7 @@ async def test_a_database_that_does_not_answer_is_asked_again(monkeypatch, caplo
             raise DatabaseError("locked")
         again.set()
 
-    watching = asyncio.ensure_future(ModelStatsCache().watch(read))
+    watching = asyncio.ensure_future(ModelStatsCache().refresh_forever(read))
     await asyncio.wait_for(again.wait(), 5)
     watching.cancel()
     assert "stay as they were" in caplog.text

@@ -15,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chat.health.model_stats import ModelStatsCache
-from chat.health.provider_outages import Health
+from chat.health.provider_outages import ProviderOutages
 from chat.models import Conversation, LanguageModel, Message, Provider, State
 from chat.views.modules import LANGUAGES, LIBRARIES, MODULES
 from chatsite import finders
@@ -169,8 +169,8 @@ def test_the_picker_is_there_only_when_there_is_a_choice(browse, model):
 @pytest.mark.django_db(transaction=True)
 async def test_the_picker_says_how_the_models_do(owner, model):
     other = await LanguageModel.objects.acreate(provider=model.provider, name="other", position=1)
-    health = Health(lambda: 0.0)
-    cache = ModelStatsCache(health)
+    outages = ProviderOutages(lambda: 0.0)
+    cache = ModelStatsCache(outages)
     browser = ScopedClient(model_stats=cache)
     await browser.aforce_login(owner)
 
@@ -180,9 +180,9 @@ async def test_the_picker_says_how_the_models_do(owner, model):
 
     assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini")]
     await sync_to_async(record)(model, ttft_ms=412, latency="19.12")
-    await sync_to_async(cache.observe)()
+    await sync_to_async(cache.refresh)()
     assert await shown() == [("other", "other"), ("GPT-4o mini", "GPT-4o mini · 0.4 s · 52 tokens/s")]
-    fail(health, provider=model.provider_id)
+    fail(outages, provider=model.provider_id)
     assert await shown() == [("other", "other · not answering now"), ("GPT-4o mini", "GPT-4o mini · not answering now")]
     await other.adelete()
     page = (await browser.get("/chat/")).content.decode()
