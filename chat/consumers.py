@@ -15,12 +15,12 @@ from channels.exceptions import StopConsumer
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import translation
-from msgspec import structs
 
 from chat import protocol
 from chat.access import language_of, session_key, user_of_session
 from chat.codes import Code
 from chat.conversations import NotFound
+from chat.generation.accept import Refusal
 from chat.health.model_stats import ModelStatsCache
 from chat.limits import TEXT_BYTES
 from chat.live import subscriptions as news
@@ -28,7 +28,7 @@ from chat.models import LanguageModel
 from chat.portal import SCOPE_KEY, Portal
 from chat.protocol import UNSET, CloseCode, ProtocolError
 from chat.tasks import TaskSet
-from chat.texts.errors import sentence, why_not_whole
+from chat.texts import frames
 from chat.texts.model_stats import model_choices
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class ChatConsumer(AsyncConsumer):
             await self.bye(Code.TOO_FAST, CloseCode.TOO_FAST)
             return
         self.bad.append(now)
-        await self.emit(protocol.Error(error.code, ref=error.ref))
+        await self.emit(frames.error(error.code, self.language, ref=error.ref))
 
     async def is_still_logged_in(self) -> bool:
         """Ask the database again: a session that ended must have no effect from now on."""
@@ -179,24 +179,26 @@ class ChatConsumer(AsyncConsumer):
     async def send_prompt(self, command: protocol.PromptCommand) -> None:
         """Accepted or refused; what is accepted is followed from here."""
         try:
-            answer = await self.portal.runner.send(self.user_id, command, self.news)
+            accepted = await self.portal.runner.send(self.user_id, command, self.news)
+        except Refusal as refusal:
+            await self.emit(frames.refused(command.key, refusal, self.language))
+            return
         except Exception:
             logger.exception("a prompt was neither accepted nor refused")
-            await self.emit(protocol.Error(Code.INTERNAL, ref=str(command.key)))
+            await self.emit(frames.error(Code.INTERNAL, self.language, ref=str(command.key)))
             return
-        await self.emit(answer)
-        if isinstance(answer, protocol.Accepted):
-            self.follow(uuid.UUID(answer.generation), None, 0)
+        await self.emit(accepted)
+        self.follow(uuid.UUID(accepted.generation), None, 0)
 
     async def stop(self, generation: uuid.UUID) -> None:
         """The following tells what comes of it."""
         try:
             await self.portal.runner.stop(self.user_id, generation)
         except NotFound:
-            await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))
+            await self.emit(frames.error(Code.NOT_FOUND, self.language, ref=str(generation)))
         except Exception:
             logger.exception("a stop failed")
-            await self.emit(protocol.Error(Code.INTERNAL, ref=str(generation)))
+            await self.emit(frames.error(Code.INTERNAL, self.language, ref=str(generation)))
 
     def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
         """At most one following per generation; a new one takes the place of the old."""
@@ -214,20 +216,20 @@ class ChatConsumer(AsyncConsumer):
         """Make and send every frame as soon as the socket can take it, and not before."""
         room = self.scope.get("portal.room", _always)
         try:
-            async with aclosing(self.portal.runner.follow(self.user_id, generation, epoch, after)) as frames:
+            async with aclosing(self.portal.runner.follow(self.user_id, generation, epoch, after)) as events:
                 # guard: the first frame is made when there is room
                 await room()
-                async for frame in frames:
-                    await self.emit(frame)
+                async for event in events:
+                    await self.emit(frames.frame_of(event, self.language))
                     # guard: a further frame is made when there is room
                     await room()
         except NotFound:
-            await self.emit(protocol.Error(Code.NOT_FOUND, ref=str(generation)))
+            await self.emit(frames.error(Code.NOT_FOUND, self.language, ref=str(generation)))
         except TimeoutError:
             await self.give_up()
         except Exception:
             logger.exception("a following failed")
-            await self.emit(protocol.Error(Code.INTERNAL, ref=str(generation)))
+            await self.emit(frames.error(Code.INTERNAL, self.language, ref=str(generation)))
         finally:
             if self.followings.get(generation) is asyncio.current_task():
                 del self.followings[generation]
@@ -240,10 +242,10 @@ class ChatConsumer(AsyncConsumer):
         try:
             await self.portal.conversations.watch(self.news, conversation)
         except NotFound:
-            await self.emit(protocol.Error(Code.NOT_FOUND))
+            await self.emit(frames.error(Code.NOT_FOUND, self.language))
         except DatabaseError:
             logger.exception("a conversation can't be watched now")
-            await self.emit(protocol.Error(Code.INTERNAL))
+            await self.emit(frames.error(Code.INTERNAL, self.language))
 
     async def send_news(self, watch: news.Subscription) -> None:
         """Tell what has changed as soon as the socket can take it."""
@@ -302,17 +304,9 @@ class ChatConsumer(AsyncConsumer):
         return int(self.user["id"])
 
     async def emit(self, frame: protocol.Frame) -> None:
-        """Send one frame, with the sentence for its code in the reader's language."""
+        """Send one frame."""
         if self.closed:
             return
-        if isinstance(frame, protocol.Error | protocol.Bye):
-            frame = structs.replace(frame, message=self.worded(frame.code, {}))
-        elif isinstance(frame, protocol.Refused | protocol.Status) and frame.code is not UNSET:
-            frame = structs.replace(frame, message=self.worded(frame.code, frame.parameters))
-        elif isinstance(frame, protocol.Finished):
-            with translation.override(self.language):
-                reason = why_not_whole(frame.state, frame.code or "", frame.finish_reason, frame.parameters)
-            frame = structs.replace(frame, message=reason or UNSET)
         try:
             await self.send({"type": "websocket.send", "text": protocol.encode(frame)})
         except TimeoutError:
@@ -324,16 +318,11 @@ class ChatConsumer(AsyncConsumer):
             self.closed = True
             await self.send({"type": "websocket.close", "code": int(CloseCode.TOO_SLOW)})
 
-    def worded(self, code: str, parameters: Any) -> str:
-        """The sentence for a code."""
-        with translation.override(self.language):
-            return sentence(code, parameters)
-
     async def bye(self, code: Code, close_code: CloseCode) -> None:
         """Say why, and close."""
         for following in self.followings.values():
             following.cancel()
-        await self.emit(protocol.Bye(code))
+        await self.emit(frames.bye(code, self.language))
         self.closed = True
         await self.send({"type": "websocket.close", "code": int(close_code)})
 

@@ -12,6 +12,7 @@ def consumer_of(runner=None):
     """A consumer whose portal has this runner; None = nobody asks it anything."""
     consumer = ChatConsumer()
     consumer.portal = Portal(runner)
+    consumer.language = "en"
     return consumer
 
 

@@ -25,6 +25,7 @@ from chat.models import FINAL_STATES, OPEN_STATES, State
 from chat.options import OPTIONS
 from chat.pricing import Rate
 from chat.texts.errors import SENTENCES
+from chat.texts.frames import frame_of
 from chat.texts.model_stats import stats_in_words
 from chat.texts.page import page_strings
 from chat.views.tokens import shown
@@ -192,7 +193,7 @@ def test_usage_and_timing_have_the_fields_of_a_stored_end():
     least = store.End(uuid.UUID(int=1), 1, State.COMPLETED, usage=Usage())
     for name in ("usage", "timing"):
         rows = table(NESTED[f"finished.{name}"])
-        most, fewest = getattr(store.finished_frame(end), name), getattr(store.finished_frame(least), name)
+        most, fewest = (getattr(frame_of(store.ended(one), "en"), name) for one in (end, least))
         assert [row["field"] for row in rows] == list(most)
         assert [row["field"] for row in rows if row["sent"] == "always"] == list(fewest)
 

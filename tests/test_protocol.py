@@ -167,8 +167,3 @@ def test_absent_fields_are_left_out_and_unknown_ones_are_null():
     assert frame == {"type": "delta", "generation": "g", "prev": 0, "seq": 1, "text": "é\u2028"}
     frame = json.loads(protocol.encode(protocol.Error("not_found")))
     assert frame == {"type": "error", "code": "not_found", "message": "", "ref": None}
-
-
-def test_the_parameters_of_a_sentence_are_not_sent():
-    frame = protocol.Finished("g", 0, "failed", None, {}, {}, 0, "", "upstream_rejected", "x", {"reason": "y"})
-    assert "parameters" not in json.loads(protocol.encode(frame))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
-
 from chat.codes import Code
+from chat.generation.events import StatusChanged
 from chat.generation.log import Log
 from chat.limits import ANSWER_BYTES
-from chat.protocol import UNSET, Status
 from chat.providers.base import ProviderError, TextDelta
 from chat.providers.call import Call
 from chat.timing import Clock, Curve
@@ -49,7 +48,7 @@ class AnswerCall(Call):
     def stopping(self) -> None:
         """Show that the owner's stop is under way."""
         self.is_stopping = True
-        self._log.tell(structs.replace(self._log.status, state="stopping"))
+        self._log.tell(replace(self._log.status, state="stopping"))
 
     def on_started(self) -> None:
         self._log.restart_clock()
@@ -74,8 +73,7 @@ class AnswerCall(Call):
             self._length += len(text) + len(reasoning)
             self.curve.add(self.stopwatch.elapsed_ms(), self._length)
             if is_first:
-                ttft_ms = self.stopwatch.timing().ttft_ms
-                self._tell("writing", **({} if ttft_ms is None else {"ttft_ms": ttft_ms}))
+                self._tell("writing", ttft_ms=self.stopwatch.timing().ttft_ms)
         if is_full:
             raise ProviderError(Code.ANSWER_TOO_LONG, f"{ANSWER_BYTES // 1024} KiB")
 
@@ -105,8 +103,8 @@ class AnswerCall(Call):
 
     def _tell(self, phase: str, **details: Any) -> None:
         state = "stopping" if self.is_stopping else "running"
-        left_out = self.turns_left_out or UNSET
-        self._log.tell(Status(str(self._log.generation), state, phase, turns_left_out=left_out, **details))
+        left_out = self.turns_left_out or None
+        self._log.tell(StatusChanged(self._log.generation, state, phase, turns_left_out=left_out, **details))
 
 
 def parameters_of(error: ProviderError) -> dict[str, Any]:

@@ -11,11 +11,10 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from msgspec import structs
-
-from chat.protocol import DELTA_BYTES, Delta, Finished, Frame, Snapshot, Status
+from chat.generation.events import AnswerEnded, Event, StatusChanged
+from chat.protocol import DELTA_BYTES, Delta, Snapshot
 from chat.timing import Clock
 
 PIECE_CHARACTERS = DELTA_BYTES // 4
@@ -65,8 +64,8 @@ class Log:
         self.saved = 0
         self.closing = False
         """Set when the end is on its way to the writer: from then on no checkpoint may follow it."""
-        self.final: Finished | None = None
-        self.status = Status(generation=str(generation), state="queued", phase="queued")
+        self.final: AnswerEnded | None = None
+        self.status = StatusChanged(generation, "queued", "queued")
         self._status_version = 0
         self._texts: list[str] = []
         self._reasonings: list[str] = []
@@ -122,7 +121,7 @@ class Log:
         self._texts.append(text)
         self._reasonings.append(reasoning)
 
-    def tell(self, status: Status) -> None:
+    def tell(self, status: StatusChanged) -> None:
         """Say where it stands; followers get it when it differs."""
         if status != self.status:
             self.status = status
@@ -133,12 +132,12 @@ class Log:
         """From here on `elapsed_ms` counts: the request was sent, or the wait for the next attempt began."""
         self._began = self._clock()
 
-    def _status_now(self) -> Status:
-        return structs.replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
+    def _status_now(self) -> StatusChanged:
+        return replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
 
-    def end(self, finished: Finished) -> None:
+    def end(self, ended: AnswerEnded) -> None:
         """Nothing comes after this; called once, when the end is stored."""
-        self.final = finished
+        self.final = ended
         self._wake()
 
     def snapshot(self) -> Snapshot:
@@ -178,8 +177,8 @@ class Log:
             at_ms,
         )
 
-    async def follow(self, epoch: str | None, after: int) -> AsyncGenerator[Frame, None]:
-        """The frames of one following: a snapshot unless `epoch` and `after` fit, the status, deltas, the end."""
+    async def follow(self, epoch: str | None, after: int) -> AsyncGenerator[Event, None]:
+        """The events for one follower: a snapshot unless `epoch` and `after` fit, the status, deltas, the end."""
         event = asyncio.Event()
         self._listeners.add(event)
         try:

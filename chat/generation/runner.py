@@ -15,7 +15,6 @@ from dataclasses import replace
 
 from django.conf import settings
 from django.db import DatabaseError
-from msgspec import structs
 
 from chat import providers
 from chat.codes import Code
@@ -25,6 +24,7 @@ from chat.generation import store
 from chat.generation.accept import Admitted, Refusal, accept, queued_admissions
 from chat.generation.adapter_pool import AdapterPool
 from chat.generation.checkpoints import Checkpoints
+from chat.generation.events import Event, StatusChanged
 from chat.generation.failpoint import reach
 from chat.generation.log import Log
 from chat.generation.maintenance import check_integrity, clean_up
@@ -34,7 +34,7 @@ from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import ProviderOutages
 from chat.live.subscriptions import Subscription
 from chat.models import State
-from chat.protocol import UNSET, Accepted, Frame, PromptCommand, Refused, Status
+from chat.protocol import Accepted, PromptCommand
 from chat.tasks import TaskSet
 from chat.timing import Clock
 from chat.tokens import load_tables
@@ -139,27 +139,26 @@ class Runner:
 
     # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send(self, user_id: int, command: PromptCommand, by: Subscription | None = None) -> Accepted | Refused:
-        """Store a prompt and queue its answer; the answer to the command. `by`: the watch of the tab that sends it.
+    async def send(self, user_id: int, command: PromptCommand, by: Subscription | None = None) -> Accepted:
+        """Store a prompt and queue its answer. `by`: the subscription of the tab that sends it.
 
-        The work goes on when the caller is cancelled: a prompt that is committed is answered.
+        The work goes on when the caller is cancelled: a prompt that is committed is answered. Raises Refusal.
         """
-        key = str(command.key)
         # guard: a portal that ends takes no prompt
         if self.draining.is_set():
-            return Refused(key, Code.SERVER_RESTARTING)
+            raise Refusal(Code.SERVER_RESTARTING)
         task = self._tasks.start(self._accept(user_id, command, by), "accept")
         try:
             async with asyncio.timeout(ACCEPT_SECONDS):
                 admitted = await asyncio.shield(task)
         except TimeoutError:
-            return Refused(key, Code.BUSY_TRY_AGAIN, retry_after_ms=1000)
-        if isinstance(admitted, Refused):
-            return admitted
+            raise Refusal(Code.BUSY_TRY_AGAIN, retry_after_ms=1000) from None
+        if isinstance(admitted, Refusal):
+            raise admitted
         log = self.logs.get(admitted.generation)
         state = admitted.state if log is None else log.final.state if log.final else log.status.state
         return Accepted(
-            key,
+            str(command.key),
             str(admitted.conversation),
             str(admitted.user_message),
             str(admitted.assistant_message),
@@ -168,18 +167,16 @@ class Runner:
             admitted.duplicate,
         )
 
-    async def _accept(self, user_id: int, command: PromptCommand, by: Subscription | None) -> Admitted | Refused:
-        key = str(command.key)
+    async def _accept(self, user_id: int, command: PromptCommand, by: Subscription | None) -> Admitted | Refusal:
+        """Store the prompt. A refusal is returned, not raised: a task that fails is logged."""
         try:
             admitted = await self.database.write(lambda: accept(user_id, command))
         except Refusal as refusal:
-            wait_ms = refusal.retry_after_ms or UNSET
-            return Refused(key, refusal.code, retry_after_ms=wait_ms, parameters=refusal.parameters)
+            return refusal
         except DatabaseError as error:
             logger.warning("a prompt was not stored: %s", error)
             full = "full" in str(error)
-            code = Code.STORAGE_FULL if full else Code.BUSY_TRY_AGAIN
-            return Refused(key, code, retry_after_ms=5000 if full else 1000)
+            return Refusal(Code.STORAGE_FULL, 5000) if full else Refusal(Code.BUSY_TRY_AGAIN, 1000)
         reach("after_accept_commit")
         if not admitted.duplicate:
             self._enqueue(user_id, admitted)
@@ -210,8 +207,8 @@ class Runner:
             )
             run.start(self._tasks, self._run(run))
         for generation, position, wait_ms in self._queue.positions():
-            status = Status(str(generation), "queued", "queued", position=position)
-            self.logs[generation].tell(status if wait_ms is None else structs.replace(status, wait_ms=wait_ms))
+            status = StatusChanged(generation, "queued", "queued", position=position, wait_ms=wait_ms)
+            self.logs[generation].tell(status)
 
     async def _run(self, run: Run) -> None:
         """The task of one generation: write the answer, store its end, tell its followers, make room."""
@@ -240,7 +237,7 @@ class Runner:
                 await self._store(end)
             except Exception:
                 logger.exception("not even the text of generation %s can be stored", log.generation)
-        log.end(store.finished_frame(end))
+        log.end(store.ended(end))
         self._tell_of(log)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self.logs.pop, log.generation, None)
 
@@ -299,17 +296,17 @@ class Runner:
 
     async def follow(
         self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int
-    ) -> AsyncGenerator[Frame, None]:
-        """The frames of one following, until its end. Raises NotFound."""
+    ) -> AsyncGenerator[Event, None]:
+        """The events of a generation for one follower, until its end. Raises NotFound."""
         for _ in range(FOLLOW_TRIES):
             log = self.logs.get(generation)
             if log is not None:
                 # guard: a running answer is followed by its owner
                 if log.owner_id != user_id:
                     raise NotFound
-                async with aclosing(log.follow(epoch, after)) as frames:
-                    async for frame in frames:
-                        yield frame
+                async with aclosing(log.follow(epoch, after)) as events:
+                    async for event in events:
+                        yield event
                 return
             try:
                 stored = await self.database.read(store.stored, user_id, generation)
@@ -318,10 +315,10 @@ class Runner:
                 continue
             if stored is None:
                 raise NotFound
-            snapshot, finished = stored
+            snapshot, ended = stored
             if (epoch, after) != (store.STORED, snapshot.seq):
                 yield snapshot
-            yield finished
+            yield ended
             return
         raise RuntimeError(f"generation {generation} has neither a log nor an end")
 

@@ -15,14 +15,15 @@ from typing import Any
 from django.utils import timezone
 
 from chat import ledger
+from chat.generation.events import AnswerEnded
 from chat.generation.failpoint import reach
 from chat.generation.log import Unsaved
 from chat.ledger import NOTHING_SENT, Outcome, Usage
 from chat.models import Conversation, Generation, Message, Provider, Segment, State
 from chat.pricing import Rate
-from chat.protocol import Finished, Snapshot
+from chat.protocol import Snapshot
 from chat.providers.base import UnsupportedField
-from chat.timing import Timing, speeds
+from chat.timing import Timing
 
 STORED = "stored"
 """The epoch of a text that comes from the database."""
@@ -190,60 +191,22 @@ def finish(end: End) -> bool:
     return ended
 
 
-def finished_frame(end: End) -> Finished:
-    """The end as the browser gets it; the same whether it comes from memory or from the database."""
-    return Finished(
-        generation=str(end.generation),
+def ended(end: End) -> AnswerEnded:
+    """The end as followers are told; the same whether it comes from memory or from the database."""
+    return AnswerEnded(
+        generation=end.generation,
         seq=end.deltas,
         state=end.state,
         finish_reason=end.finish_reason,
-        usage=_usage_fields(end),
-        timing=_timing_fields(end.timing, end.usage.completion_tokens, end.new_characters),
+        usage=end.usage,
+        timing=end.timing,
         length=len(end.text),
         sha256=hashlib.sha256(end.text.encode()).hexdigest(),
+        characters=end.new_characters,
         code=end.code,
         parameters=end.parameters,
+        rate=end.rate,
     )
-
-
-def _usage_fields(end: End) -> dict[str, Any]:
-    usage = end.usage
-    fields: dict[str, Any] = {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "source": str(usage.source),
-    }
-    for name in ("reasoning_tokens", "cached_tokens"):
-        if getattr(usage, name) is not None:
-            fields[name] = getattr(usage, name)
-    if usage.is_estimated:
-        fields["estimated"] = True
-    if end.rate is not None and end.cost is not None:
-        fields |= {"cost": _decimal_string(end.cost), "currency": end.rate.currency}
-    return fields
-
-
-def _timing_fields(timing: Timing, completion_tokens: int | None, characters: int) -> dict[str, Any]:
-    rates = speeds(timing.writing_ms, timing.deltas, completion_tokens, characters)
-    return {
-        "ttft_ms": timing.ttft_ms,
-        "duration_ms": timing.duration_ms,
-        "inter_token_latency_ms": _number(rates.inter_token_latency_ms),
-        "tokens_per_second": _number(rates.tokens_per_second),
-        "characters_per_second": _number(rates.characters_per_second),
-        "deltas": timing.deltas,
-        "longest_gap_ms": timing.longest_gap_ms,
-    }
-
-
-def _decimal_string(value: Decimal) -> str:
-    """0.0073000000 → '0.0073'."""
-    return f"{value.normalize():f}"
-
-
-def _number(value: Decimal | None) -> float | None:
-    return None if value is None else float(value)
 
 
 def is_owned(user_id: int, generation_id: uuid.UUID) -> bool:
@@ -256,7 +219,7 @@ class Unfinished(Exception):
     """The generation has no end yet: its truth is in its log."""
 
 
-def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished] | None:
+def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, AnswerEnded] | None:
     """A generation from the database: its text and its end. None = unknown, or another user's. Raises Unfinished."""
     # guard: a stored answer is followed by its owner
     found = Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
@@ -266,7 +229,7 @@ def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, Finished] 
         raise Unfinished
     end = stored_end(found)
     snapshot = Snapshot(str(found.pk), STORED, end.deltas, end.text, end.reasoning, found.state)
-    return snapshot, finished_frame(end)
+    return snapshot, ended(end)
 
 
 def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:

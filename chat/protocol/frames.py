@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, get_args
 
-from msgspec import UNSET, Struct, UnsetType, field, json, structs
+from msgspec import UNSET, Struct, UnsetType, json
 
 from chat.codes import Code
 
@@ -69,13 +68,12 @@ class Accepted(_Frame, frozen=True, tag="accepted"):
 
 
 class Refused(_Frame, frozen=True, tag="refused"):
-    """The prompt is not taken. `parameters` fill the sentence and are not sent."""
+    """The prompt is not taken."""
 
     key: str
     code: Code
     message: str = ""
     retry_after_ms: int | UnsetType = UNSET
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Snapshot(_Frame, frozen=True, tag="snapshot"):
@@ -102,7 +100,7 @@ class Delta(_Frame, frozen=True, tag="delta"):
 class Status(_Frame, frozen=True, tag="status"):
     """Where it stands. `turns_left_out`: so many of the oldest turns did not fit into the context window.
 
-    While `retrying`, `code` and `message` say why. `parameters` fill the sentence and are not sent.
+    While `retrying`, `code` and `message` say why.
     `elapsed_ms`: since it was queued, since the request of this attempt was sent, or since the wait for the next one
     began; `ttft_ms`: as in `finished`, from the first delta on.
     """
@@ -118,11 +116,10 @@ class Status(_Frame, frozen=True, tag="status"):
     ttft_ms: int | UnsetType = UNSET
     code: Code | UnsetType = UNSET
     message: str | UnsetType = UNSET
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Finished(_Frame, frozen=True, tag="finished"):
-    """The end, and what it took. The last frame of a following. `parameters` fill the sentence and are not sent.
+    """The end, and what it took. The last frame of a following.
 
     `message` says why the answer isn't whole, also where there is no code: stopped, or cut at a limit.
     """
@@ -137,7 +134,6 @@ class Finished(_Frame, frozen=True, tag="finished"):
     sha256: str
     code: str | None = None
     message: str | UnsetType = UNSET
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class MessageAdded(_Frame, frozen=True, tag="message"):
@@ -204,9 +200,7 @@ FRAMES: dict[str, type[Any]] = {str(one.__struct_config__.tag): one for one in g
 
 
 def encode(frame: Frame) -> str:
-    """The frame as JSON text, without what is UNSET and without the parameters of its sentence."""
-    if isinstance(frame, Refused | Status | Finished):
-        frame = structs.replace(frame, parameters=UNSET)
+    """The frame as JSON text, without what is UNSET."""
     return _encoder.encode(frame).decode()
 
 

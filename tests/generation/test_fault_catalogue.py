@@ -295,8 +295,8 @@ def check(case: Case, decided: Decision, outcome: Outcome) -> None:
     assert (reader.text, reader.reasoning, reader.seq) == (text, case.reasoning, row.deltas)
     assert (finished.seq, finished.state, finished.code) == (row.deltas, decided.state, decided.code)
     assert (finished.length, finished.sha256) == (len(text), hashlib.sha256(text.encode()).hexdigest())
-    assert finished.parameters.items() >= case.parameters.items()
-    assert case.reason in finished.parameters.get("reason", "")
+    assert row.error_parameters.items() >= case.parameters.items()
+    assert case.reason in row.error_parameters.get("reason", "")
     assert sum(isinstance(frame, Delta) for frame in reader.frames) <= row.deltas
     assert sum(isinstance(frame, Snapshot) for frame in reader.frames) == 1, "who comes back goes on where it stood"
     snapshot, stored = outcome.stored

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat.generation.events import AnswerEnded, StatusChanged
 from chat.generation.log import Log
-from chat.protocol import DELTA_BYTES, Delta, Finished, Snapshot, Status
+from chat.ledger import Usage
+from chat.protocol import DELTA_BYTES, Delta, Snapshot
+from chat.timing import Timing
 
 GENERATION = uuid.UUID(int=7)
 
@@ -18,7 +21,7 @@ def new_log():
 
 
 def the_end(log):
-    return Finished(str(GENERATION), log.seq, "completed", "stop", {}, {}, 0, "")
+    return AnswerEnded(GENERATION, log.seq, "completed", "stop", Usage(), Timing(), 0, "", 0)
 
 
 async def frames_of(log, epoch=None, after=0):
@@ -36,7 +39,7 @@ async def test_a_following_without_an_epoch_begins_with_a_snapshot_and_the_prese
     following = log.follow(None, 0)
     snapshot, status = await one_after_another(log, following, 2)
     assert snapshot == Snapshot(str(GENERATION), "boot", 2, "Hello", "hm", "queued")
-    assert isinstance(status, Status)
+    assert isinstance(status, StatusChanged)
     await following.aclose()
 
 
@@ -45,7 +48,7 @@ async def test_a_following_without_an_epoch_begins_with_a_snapshot_and_the_prese
     [
         ("boot", 0, Delta),
         ("boot", 1, Delta),
-        ("boot", 2, Finished),
+        ("boot", 2, AnswerEnded),
         ("boot", 3, Snapshot),
         ("another", 1, Snapshot),
         ("stored", 2, Snapshot),
@@ -60,7 +63,7 @@ async def test_only_the_current_epoch_with_a_place_in_the_log_goes_on_without_a_
     log.end(the_end(log))
     frames = await frames_of(log, epoch, after)
     assert isinstance(frames[0], first)
-    assert isinstance(frames[-1], Finished)
+    assert isinstance(frames[-1], AnswerEnded)
     if first is Delta:
         assert (frames[0].prev, frames[0].seq, frames[0].text) == (after, 2, "ab"[after:])
 
@@ -80,7 +83,7 @@ async def test_what_comes_while_a_snapshot_is_sent_follows_it():
 async def test_what_comes_while_a_follower_is_away_comes_in_one_delta():
     log = new_log()
     following = log.follow("boot", 0)
-    assert isinstance(await anext(following), Status)
+    assert isinstance(await anext(following), StatusChanged)
     for letter in "abc":
         log.append(letter, "")
     delta = await anext(following)
@@ -111,7 +114,7 @@ async def test_a_follower_that_waits_gets_each_delta_by_itself():
 async def test_a_status_is_told_once_and_not_after_the_end():
     log = new_log()
     log.end(the_end(log))
-    assert [type(frame) for frame in await frames_of(log)] == [Snapshot, Finished]
+    assert [type(frame) for frame in await frames_of(log)] == [Snapshot, AnswerEnded]
 
 
 async def test_a_follower_that_leaves_is_forgotten():

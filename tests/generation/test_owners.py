@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from chat.conversations import KEPT, NotFound
 from chat.generation import store
+from chat.generation.accept import Refusal
 from chat.generation.runner import Runner
 from chat.models import Conversation, Generation, LanguageModel, Provider
-from chat.protocol import Accepted, Refused, Send
+from chat.protocol import Accepted, Send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,8 +88,9 @@ async def test_a_prompt_follows_answers_of_its_own_conversation_only(runner, peo
     owner, _ = people
     (first, generation), (second, _) = await asked(runner, owner), await asked(runner, owner)
     answer = await runner.database.read(lambda: Generation.objects.get(pk=generation).message_id)
-    refused = await runner.send(owner, Send(uuid.uuid4(), second, "and here?", parent=answer))
-    assert isinstance(refused, Refused) and refused.code == "not_found"
+    with pytest.raises(Refusal) as refused:
+        await runner.send(owner, Send(uuid.uuid4(), second, "and here?", parent=answer))
+    assert refused.value.code == "not_found"
     await asked(runner, owner, conversation=first, parent=answer)
 
 

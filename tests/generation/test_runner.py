@@ -11,10 +11,12 @@ from django.db.backends.signals import connection_created
 
 from chat import tokens
 from chat.generation import store
+from chat.generation.accept import Refusal
+from chat.generation.events import AnswerEnded
 from chat.generation.run import Run
 from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, UsageRecord
-from chat.protocol import Accepted, Refused, Send
+from chat.protocol import Accepted, Delta, Send
 from tests.support.upstream import Upstream
 from tests.support.upstream.script import Gate, answer
 
@@ -102,7 +104,7 @@ async def test_an_end_that_cannot_be_stored_as_it_is_is_stored_without_its_figur
     monkeypatch.setattr(store, "finish", fail_once)
     accepted = await runner.send(owner, Send(uuid.uuid4(), None, "hi"))
     frames = [frame async for frame in runner.follow(owner, uuid.UUID(accepted.generation), None, 0)]
-    assert (frames[-1].state, frames[-1].code, frames[-1].usage["source"]) == ("failed", "internal", "unknown")
+    assert (frames[-1].state, frames[-1].code, frames[-1].usage.source) == ("failed", "internal", "unknown")
     assert await runner.database.read(lambda: Generation.objects.get(pk=accepted.generation).state) == "failed"
 
 
@@ -161,23 +163,24 @@ async def test_a_full_disk_refuses_prompts_and_loses_nothing_of_an_answer(
     text = ""
     while not text:
         frame = await anext(frames)
-        text += frame.text if frame.type == "delta" else ""
+        text += frame.text or "" if isinstance(frame, Delta) else ""
     await runner.database.write(lambda: disk(True))
 
-    refused = await runner.send(owner, Send(uuid.uuid4(), None, long))
-    assert isinstance(refused, Refused) and refused.code == "storage_full", refused
+    with pytest.raises(Refusal) as refused:
+        await runner.send(owner, Send(uuid.uuid4(), None, long))
+    assert refused.value.code == "storage_full"
     upstream.open("full")
     while len(text) < len("short " + long):
         frame = await anext(frames)
-        assert frame.type != "finished"
-        text += frame.text if frame.type == "delta" else ""
+        assert not isinstance(frame, AnswerEnded)
+        text += frame.text or "" if isinstance(frame, Delta) else ""
     async with asyncio.timeout(10):
         while "does not write yet" not in caplog.text:
             await asyncio.sleep(0.02)
 
     await runner.database.write(lambda: disk(False))
     finished = [frame async for frame in frames][-1]
-    assert (finished.type, finished.state) == ("finished", "completed")
+    assert isinstance(finished, AnswerEnded) and finished.state == "completed"
     stored = await runner.database.read(lambda: Generation.objects.get(pk=accepted.generation).message.content)
     assert stored == text == "short " + long
     assert isinstance(await runner.send(owner, Send(uuid.uuid4(), None, long)), Accepted)

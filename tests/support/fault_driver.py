@@ -26,6 +26,7 @@ from chat.generation.runner import Runner
 from chat.models import Generation, LanguageModel, Provider, Segment
 from chat.protocol import Accepted, Delta, Finished, Frame, Send, Snapshot, Status
 from chat.providers import Endpoint, TimeLimits, call
+from chat.texts.frames import frame_of
 from tests.support.asking import KEY
 from tests.support.generation_faults import CASES, FACTOR, Case, Decision, decision
 from tests.support.upstream import Gate, Repeat, RequestLog, Script, Stall, Upstream, bytewise
@@ -216,8 +217,9 @@ class Driver:
     ) -> None:
         """One following, to the end or until it is time to leave; goes on where the reader stands."""
         reader.followings += 1
-        async with aclosing(self.runner.follow(self.owner, generation, reader.epoch, reader.seq)) as frames:
-            async for frame in frames:
+        async with aclosing(self.runner.follow(self.owner, generation, reader.epoch, reader.seq)) as events:
+            async for event in events:
+                frame = frame_of(event, "en")
                 reader.apply(frame)
                 if leave(frame):
                     return
@@ -288,5 +290,8 @@ def _make_model(name: str, model: str, address: str, **fields: Any) -> int:
 def _read(owner: int, generation: uuid.UUID) -> tuple[Generation, int, tuple[Snapshot, Finished]]:
     stored = store.stored(owner, generation)
     assert stored is not None
+    snapshot, ended = stored
+    finished = frame_of(ended, "en")
+    assert isinstance(finished, Finished)
     row = Generation.objects.select_related("message", "usage", "model").get(pk=generation)
-    return row, Segment.objects.filter(generation=generation).count(), stored
+    return row, Segment.objects.filter(generation=generation).count(), (snapshot, finished)
