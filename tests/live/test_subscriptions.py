@@ -5,10 +5,9 @@ import uuid
 import pytest
 
 from chat.conversations import Conversations, NotFound
-from chat.database import Writer
 
 
-class NobodysReaders:
+class EmptyDatabase:
     """Finds nothing, and notes whether the tab is a watcher meanwhile."""
 
     def __init__(self, conversation):
@@ -21,13 +20,13 @@ class NobodysReaders:
 
 async def test_a_tab_watches_from_the_moment_it_says_so_and_not_what_is_not_there():
     before, conversation = uuid.uuid4(), uuid.uuid4()
-    readers = NobodysReaders(conversation)
-    readers.conversations = conversations = Conversations(Writer(), readers)
+    database = EmptyDatabase(conversation)
+    database.conversations = conversations = Conversations(database)
     tab = conversations.news.open(1)
     tab.conversation = before
 
     with pytest.raises(NotFound):
         await conversations.watch(tab, conversation)
 
-    assert readers.watched == [True]
+    assert database.watched == [True]
     assert tab.conversation == before
