@@ -1,4 +1,5 @@
-"""Publishes exactly the named files of node_modules as `vendor/…`: nothing else of a package reaches a browser."""
+"""Publishes exactly the named files of node_modules as `vendor/…`, so that nothing else of a package reaches a browser;
+and the bundle as `bundle/…`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from django.contrib.staticfiles.finders import BaseFinder
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import FileSystemStorage, Storage
 
+from chat import bundle
 from chat.views.modules import LANGUAGES
 
 VENDOR_FILES = {
@@ -52,3 +54,29 @@ class VendorFinder(BaseFinder):
     def list(self, ignore_patterns: Any) -> Iterator[tuple[str, Storage]]:
         for name in VENDOR_FILES:
             yield name, self.storage
+
+
+class BundleFinder(BaseFinder):
+    """The static-files finder of the bundle, which need not be there."""
+
+    prefix = "bundle"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.storage = FileSystemStorage(location=bundle.folder())
+        self.storage.prefix = self.prefix  # type: ignore[attr-defined]  # collectstatic looks for it
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        return []
+
+    def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
+        folder, _, name = path.partition("/")
+        file = bundle.folder() / name
+        found = [str(file)] if folder == self.prefix and file in self._files() else []
+        return found if find_all else (found or [""])[0] or None
+
+    def list(self, ignore_patterns: Any) -> Iterator[tuple[str, Storage]]:
+        for file in self._files():
+            yield file.name, self.storage
+
+    def _files(self) -> Iterator[Path]:
+        return (file for file in sorted(bundle.folder().glob("*")) if file.name != bundle.INPUTS)

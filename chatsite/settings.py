@@ -68,6 +68,8 @@ os.environ["TIKTOKEN_CACHE_DIR"] = str(PORTAL_CACHE_DIR / "tiktoken")
 
 SECRET_KEY = environment.secret_key
 DEBUG = environment.debug
+PORTAL_BUNDLED = not DEBUG
+"""Pages load the bundle, if there is one; who works on the page sees the single files."""
 ALLOWED_HOSTS = environment.allowed_hosts
 
 INSTALLED_APPS = [
@@ -195,10 +197,11 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "chatsite.finders.VendorFinder",
+    "chatsite.finders.BundleFinder",
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "chatsite.static_storage.PortalStaticStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
 LOGGING = {

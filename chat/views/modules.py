@@ -1,45 +1,14 @@
-"""The import map: bare module names → hashed static files, so that no file needs rewriting when it is collected."""
+"""The scripts of the chat page: the bundle, or the single modules, with an import map of their names."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
 from django.templatetags.static import static
 
-MODULES = (
-    "announcer",
-    "branch",
-    "chat",
-    "clipboard",
-    "composer",
-    "connection",
-    "elements",
-    "entries",
-    "entry_tools",
-    "figures",
-    "following",
-    "followings",
-    "highlight",
-    "keys",
-    "main",
-    "markdown",
-    "message_view",
-    "meter",
-    "options",
-    "outbox",
-    "panel",
-    "place",
-    "prose",
-    "protocol",
-    "receipt",
-    "requests",
-    "sentences",
-    "sidebar",
-    "socket",
-    "storage",
-    "strings",
-    "theme",
-    "transcript",
-)
-"""static/chat/js/NAME.js is chat/NAME; a test compares this with the files."""
+from chat.bundle import is_bundled
 
 LIBRARIES = {"markdown-it": "vendor/markdown-it.mjs", "dompurify": "vendor/dompurify.mjs"}
 
@@ -74,9 +43,21 @@ LANGUAGES = (
 """Code in these languages is coloured; chatsite/finders.py publishes them, and each is loaded when it is needed."""
 
 
-def import_map() -> dict[str, dict[str, str]]:
-    """`early`: what the page needs at once, to be loaded ahead; `late`: what it loads when it needs it."""
-    early = {f"chat/{name}": static(f"chat/js/{name}.js") for name in MODULES}
+class Scripts(NamedTuple):
+    """`main` starts the page. `early`: the modules that it needs at once; `late`: those it loads when it needs them."""
+
+    main: str
+    early: dict[str, str]
+    late: dict[str, str]
+
+
+def scripts() -> Scripts:
+    """The addresses of the page's scripts; the names in `early` and `late` are those that modules import."""
+    late = {"highlight": static("vendor/highlight/core.js")}
+    late |= {f"highlight/{name}": static(f"vendor/highlight/languages/{name}.js") for name in LANGUAGES}
+    if is_bundled():
+        return Scripts(static("bundle/chat.js"), {}, late)
+    modules = sorted(file.stem for file in (Path(settings.BASE_DIR) / "static/chat/js").glob("*.js"))
+    early = {f"chat/{name}": static(f"chat/js/{name}.js") for name in modules}
     early |= {name: static(path) for name, path in LIBRARIES.items()}
-    late = {f"highlight/{name}": static(f"vendor/highlight/languages/{name}.js") for name in LANGUAGES}
-    return {"early": early, "late": {"highlight": static("vendor/highlight/core.js"), **late}}
+    return Scripts(early["chat/main"], early, late)

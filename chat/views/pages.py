@@ -18,7 +18,7 @@ from chat.portal import model_stats_of
 from chat.texts.model_stats import stats_in_words
 from chat.texts.page import page_strings
 from chat.views.conversations import create, page_of
-from chat.views.modules import import_map
+from chat.views.modules import scripts
 from chat.views.policy import portal_page
 from chat.views.transcript import ShownBranch, moulds, shown_branch
 
@@ -81,7 +81,7 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "models": [Choice(model, labels[model.pk], stats_in_words(stats.of(model))) for model in models],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),
-        "import_map": import_map(),
+        "scripts": scripts(),
         "strings": page_strings(),
         "page": {
             "user": request.user.pk,

@@ -4,7 +4,7 @@ REQUIRE_BROWSER=1 they fail."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,14 @@ def chromium() -> Iterator[Browser]:
         browser = launch(playwright)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def portal(request: pytest.FixtureRequest, portal: Portal, new_portal: Callable[..., Portal]) -> Portal:
+    """A running portal; "single files" as a parameter makes one that has no bundle of its scripts and style sheets."""
+    if getattr(request, "param", "bundled") == "bundled":
+        return portal
+    return new_portal(DJANGO_SETTINGS_MODULE="tests.support.single_files_settings")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.chromium import Watch
@@ -26,6 +27,7 @@ from tests.support.upstream import Upstream
 from tests.support.upstream.script import Fin, Gate, answer, error, stream
 
 
+@pytest.mark.parametrize("portal", ["bundled", "single files"], indirect=True)
 def test_the_walk(page: Page, portal: Portal, upstream: Upstream) -> None:
     # Wrong first, then right.
     page.goto(f"{portal.url}/chat/")

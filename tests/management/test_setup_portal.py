@@ -146,6 +146,16 @@ def test_an_upstream_without_a_list_of_models_is_a_warning_and_no_failure(setup)
     assert "chatsite: warning: http://127.0.0.1:9/v1/models" in done.stderr
 
 
+@pytest.mark.parametrize("program", ["/bin/false", ""])
+def test_scripts_that_cannot_be_bundled_are_one_warning_and_no_failure(setup, program):
+    done = setup(DJANGO_SETTINGS_MODULE="tests.support.bundled_settings", ESBUILD_BINARY_PATH=program)
+
+    warnings = [line for line in done.stderr.splitlines() if "bundle" in line]
+    assert done.returncode == 0
+    assert len(warnings) == (1 if program else 0)
+    assert all("warning" in line and "run ./run.py setup" in line for line in warnings)
+
+
 PO = """
 msgid ""
 msgstr "Content-Type: text/plain; charset=utf-8\\nPlural-Forms: nplurals=2; plural=n!=1;\\n"

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from chat.health.model_stats import ModelStatsCache
 from chat.health.provider_outages import ProviderOutages
 from chat.models import Conversation, LanguageModel, Message, Provider, State
-from chat.views.modules import LANGUAGES, LIBRARIES, MODULES
+from chat.views.modules import LANGUAGES, LIBRARIES
 from chatsite import finders
 from tests.support.conversations import add_generation, make_conversation
 from tests.support.provider_failures import fail
@@ -258,8 +258,7 @@ def test_the_import_map_names_every_module_and_nothing_else(browse, model):
     assert page.index("importmap") < page.index('type="module"')
 
 
-def test_the_modules_and_libraries_are_those_that_are_published():
-    assert set(MODULES) == {file.stem for file in (STATIC / "js").glob("*.js")}
+def test_the_libraries_are_those_that_are_published():
     assert set(LIBRARIES.values()) <= set(finders.VENDOR_FILES)
     assert set(LANGUAGES) == set(finders.LANGUAGES)
     aliases = re.search(r"ALIASES = \{(.*?)\};", (STATIC / "js" / "highlight.js").read_text(), re.S)

@@ -22,7 +22,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from chat import environment_models
+from chat import bundle, environment_models
 from chat.generation.recovery import DataDirectoryBusy, data_lock
 from chat.tokens import seed_tables
 from chat.upgrades import copies_folder, copy_database, database_file, why_too_new
@@ -48,6 +48,7 @@ class Command(BaseCommand):
             with cache_lock(settings.PORTAL_CACHE_DIR):
                 seed_tables(settings.PORTAL_CACHE_DIR / "tiktoken")
                 self._compile_messages()
+                self._bundle()
                 self._collect_static()
             self._create_superuser()
             self._sync_providers()
@@ -77,9 +78,17 @@ class Command(BaseCommand):
                 if not mo.exists() or mo.stat().st_mtime_ns < po.stat().st_mtime_ns:
                     compile_catalogue(po, mo)
 
+    def _bundle(self) -> None:
+        if not settings.PORTAL_BUNDLED:
+            return
+        try:
+            bundle.make()
+        except bundle.BundleError as error:
+            remedy = "delete the folder node_modules, then run ./run.py setup"
+            self._say(f"warning: scripts and style sheets are not bundled, so pages load slowly ({error}); {remedy}")
+
     def _collect_static(self) -> None:
         sources = [Path(storage.path(path)) for finder in get_finders() for path, storage in finder.list([])]
-        sources.append(Path(settings.BASE_DIR) / "chatsite" / "static_storage.py")
         storage = settings.STORAGES["staticfiles"]["BACKEND"].rpartition(".")[2]  # another one makes other files
         with self._only_when_changed(f"static-{storage}", sources) as changed:
             if changed or not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():

@@ -69,12 +69,14 @@ def unapplied_migrations() -> int:
 
 def serve() -> str:
     """Serve until a signal; returns why it could not, '' when it could."""
+    from chat.bundle import is_bundled
     from chat.environment_models import disable_local_provider, sync_local_provider
     from chat.local_model import LocalModel
     from chatsite.server import PortalServer  # installs the reactor: before anything else of Twisted
     from chat.generation.runner import Runner  # isort: skip
     from chatsite.asgi import build_application  # isort: skip
 
+    is_bundled()  # as the files were when they were collected, not when the first page is asked for
     runner = Runner()
     runner.open()
     local_model = LocalModel() if LocalModel.available() else None

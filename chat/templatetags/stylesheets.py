@@ -1,0 +1,14 @@
+"""The address of a page's style sheet: in the bundle, or the file that imports the single ones."""
+
+from django import template
+from django.templatetags.static import static
+
+from chat.bundle import is_bundled
+
+register = template.Library()
+
+
+@register.simple_tag
+def stylesheet(name: str) -> str:
+    """`name` is that of a file in static/chat/css/, and one of ENTRIES in chat/bundle.py."""
+    return static(f"bundle/{name}.css" if is_bundled() else f"chat/css/{name}.css")
