@@ -100,6 +100,8 @@ def pip_install(arguments: list[str], *more: str) -> None:
 
 def install_browser_libraries(for_developers: bool = False) -> None:
     """What the tests need besides comes on top; the portal is content with more than it needs."""
+    if os.path.islink("node_modules"):
+        return  # another clone's: npm would empty it
     stamp, key = os.path.join("node_modules", ".chatsite"), digest("package.json", "package-lock.json")
     with_tests = key + " and the tests'"
     if read(stamp) in ((with_tests,) if for_developers else (key, with_tests)):

@@ -159,6 +159,18 @@ def test_libraries_are_installed_when_some_are_missing(tmp_path, monkeypatch, he
     assert made == calls  # and that is remembered
 
 
+def test_libraries_of_another_clone_are_left_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "node_modules").symlink_to("other")
+    made = []
+    monkeypatch.setattr(install, "npm", lambda: ["npm"])
+    monkeypatch.setattr(install, "must_run", lambda *call: made.append(call))
+    install.install_browser_libraries(for_developers=True)
+
+    assert made == []
+
+
 def test_a_measurement_is_named(tmp_path):
     done = subprocess.run([sys.executable, "-m", "bench", "nothing"], cwd=ROOT, capture_output=True, text=True)
 
