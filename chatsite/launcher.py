@@ -137,6 +137,7 @@ def checks() -> dict[str, list[str]]:
         "system checks": [PYTHON, "manage.py", "check", "--fail-level", "WARNING"],
         "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
         "message catalogues": [PYTHON, "manage.py", "check_messages"],
+        "biome": [node(), "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
         "templates": [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"],
     }
 

@@ -99,7 +99,10 @@ test("which of two prompts came first, when both tabs sent one, the portal says"
   const { one, transcript, asked } = branch();
   transcript.add({ id: "u3" });
   one.hear(prompt("u2", "a1"), "fake");
-  assert.deepEqual(transcript.views.map(({ id }) => id), ["u1", "a1", "u3"]);
+  assert.deepEqual(
+    transcript.views.map(({ id }) => id),
+    ["u1", "a1", "u3"],
+  );
   assert.equal(asked.length, 1);
 });
 
@@ -118,7 +121,10 @@ test("a prompt on its way that was written on another branch takes the page alon
   assert.equal(one.parent, "a1", "the next one belongs to what stands here");
   transcript.views.at(-1).isOnItsWay = false;
   one.settle();
-  assert.deepEqual(asked.map(({ address }) => address), ["/chat/c1/"]);
+  assert.deepEqual(
+    asked.map(({ address }) => address),
+    ["/chat/c1/"],
+  );
   await answer();
   assert.equal(one.parent, null);
 });

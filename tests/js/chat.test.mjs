@@ -27,7 +27,15 @@ function browser(context) {
     views.forEach((view) => transcript.add(view));
     const composer = new FakeComposer();
     const outbox = new Outbox(new Storage(store, 1), name);
-    const page = { user: 1, chat: "/chat/", conversation, model: "fake", message: "", is_newest: true, updated_at: "2026-11-22T12:00:00Z" };
+    const page = {
+      user: 1,
+      chat: "/chat/",
+      conversation,
+      model: "fake",
+      message: "",
+      is_newest: true,
+      updated_at: "2026-11-22T12:00:00Z",
+    };
     const announcer = { begin() {}, append() {}, replace() {}, end() {} };
     const followings = new Followings({ socket, transcript, announcer });
     const place = { keep() {}, toEnd() {} };
@@ -50,7 +58,13 @@ function browser(context) {
       branch,
       composer,
       panel,
-      sidebar: { has: () => true, touch() {}, refresh: () => Promise.resolve(), updatedAt: () => null, title: () => null },
+      sidebar: {
+        has: () => true,
+        touch() {},
+        refresh: () => Promise.resolve(),
+        updatedAt: () => null,
+        title: () => null,
+      },
       place,
       parts: { frame: { classList: { remove() {} } }, title: {}, welcome: null },
     }).start();
@@ -60,8 +74,15 @@ function browser(context) {
 }
 
 const accepted = (key, fields = {}) => ({
-  type: "accepted", key, conversation: "c1", user_message: "u1", assistant_message: "a1", generation: "g1",
-  state: "running", duplicate: false, ...fields,
+  type: "accepted",
+  key,
+  conversation: "c1",
+  user_message: "u1",
+  assistant_message: "a1",
+  generation: "g1",
+  state: "running",
+  duplicate: false,
+  ...fields,
 });
 const refused = (key, code = "unknown_model") => ({ type: "refused", key, code, message: "Not now." });
 const failed = (id = "a0") => ({ id, generation: "g0", isAnswer: true });
@@ -87,7 +108,13 @@ test("a prompt accepted in another tab first is shown in its own", (context) => 
   const { one, two, key, kept } = sentByBoth(context);
   two.socket.hear(accepted(key));
   one.socket.hear(accepted(key, { duplicate: true }));
-  assert.deepEqual(one.transcript.views.map(({ id, pending }) => [id, pending]), [["u1", ""], ["a1", ""]]);
+  assert.deepEqual(
+    one.transcript.views.map(({ id, pending }) => [id, pending]),
+    [
+      ["u1", ""],
+      ["a1", ""],
+    ],
+  );
   assert.deepEqual(one.socket.of("unfollow"), []);
   assert.equal(two.socket.of("unfollow").length, 1);
   assert.equal(kept(), 0);
@@ -98,7 +125,10 @@ test("a prompt accepted in another tab while its own was away is sent again afte
   one.socket.away();
   two.socket.hear(accepted(key));
   one.socket.hello();
-  assert.deepEqual(one.socket.of("send").map((command) => command.key), [key, key]);
+  assert.deepEqual(
+    one.socket.of("send").map((command) => command.key),
+    [key, key],
+  );
   one.socket.hear(accepted(key, { duplicate: true }));
   assert.equal(one.transcript.byId("u1").pending, "");
 });
@@ -150,7 +180,10 @@ test("a prompt refused after its tab went to another conversation waits in the d
   const later = open("one", "c2");
   later.socket.hello();
   later.socket.hear(refused(later.socket.of("send")[0].key));
-  assert.deepEqual(later.composer.calls, [["leave", "c1", "hello"], ["say", "Not now."]]);
+  assert.deepEqual(later.composer.calls, [
+    ["leave", "c1", "hello"],
+    ["say", "Not now."],
+  ]);
   assert.equal(kept(), 0);
 });
 
@@ -177,7 +210,10 @@ test("an answer that was cut goes on by the same model, and another answer is no
   assert.deepEqual(command, { type: "continue", message: "a0" });
   assert.deepEqual(tab.socket.of("regenerate"), []);
   tab.socket.hear(accepted(key));
-  assert.deepEqual(tab.transcript.views.map(({ id }) => id), ["a1"]);
+  assert.deepEqual(
+    tab.transcript.views.map(({ id }) => id),
+    ["a1"],
+  );
 });
 
 test("another answer that is refused can be asked for again", (context) => {
@@ -216,10 +252,16 @@ test("two tabs that want another answer to the same prompt ask for one", (contex
   one.socket.hello();
   two.socket.hello();
   const [{ key }] = one.socket.of("regenerate");
-  assert.deepEqual(two.socket.of("regenerate").map((command) => command.key), [key]);
+  assert.deepEqual(
+    two.socket.of("regenerate").map((command) => command.key),
+    [key],
+  );
   for (const tab of [one, two]) {
     tab.socket.hear(accepted(key));
-    assert.deepEqual(tab.transcript.views.map(({ id }) => id), ["a1"]);
+    assert.deepEqual(
+      tab.transcript.views.map(({ id }) => id),
+      ["a1"],
+    );
   }
 });
 
@@ -231,13 +273,25 @@ test("a frame costs what it adds, not what is there", (context) => {
   tab.socket.hear({ ...frame, type: "snapshot", seq: 1, text: "a", reasoning: "why" });
   tab.socket.hear({ ...frame, type: "delta", prev: 1, seq: 2, text: "b" });
   tab.socket.hear({ ...frame, type: "delta", prev: 2, seq: 3, reasoning: " not" });
-  assert.deepEqual(view.calls, [["replace", "a", "why"], ["append", "b", ""], ["append", "", " not"]]);
+  assert.deepEqual(view.calls, [
+    ["replace", "a", "why"],
+    ["append", "b", ""],
+    ["append", "", " not"],
+  ]);
 });
 
 test("a text that disagreed and was asked for anew is asked for again after every hello until it is here", async (context) => {
   const tab = browser(context).open("one", "c1", [{ ...failed(), isOpen: true }]);
   tab.socket.hello();
-  const snapshot = { type: "snapshot", generation: "g0", epoch: "boot", seq: 1, text: "x", reasoning: "", state: "running" };
+  const snapshot = {
+    type: "snapshot",
+    generation: "g0",
+    epoch: "boot",
+    seq: 1,
+    text: "x",
+    reasoning: "",
+    state: "running",
+  };
   const finished = { type: "finished", generation: "g0", seq: 1, state: "completed", length: 2, sha256: "" };
   tab.socket.hear(snapshot);
   tab.socket.hear(finished);
@@ -290,7 +344,10 @@ test("many prompts that wait go out a few at a time, each once", (context) => {
   pass(1_000);
   assert.equal(tab.socket.of("send").length, 20);
   pass(1_000);
-  assert.deepEqual(tab.socket.of("send").map(({ text }) => text), [...Array(25).keys()].map((number) => `prompt ${number}`));
+  assert.deepEqual(
+    tab.socket.of("send").map(({ text }) => text),
+    [...Array(25).keys()].map((number) => `prompt ${number}`),
+  );
 });
 
 test("a heartbeat may tell how the models do now", (context) => {

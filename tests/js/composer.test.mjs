@@ -46,7 +46,18 @@ class FakeSelect extends FakeElement {
 const LIMIT = 1000;
 const ids = (...names) => names.map((id) => ({ id, label: id.toUpperCase(), provider: "p" }));
 
-function opened(context, { drafts = new Storage(sturdy(() => null), 1), conversation = "c1", models = ["a"], grows = true } = {}) {
+function opened(
+  context,
+  {
+    drafts = new Storage(
+      sturdy(() => null),
+      1,
+    ),
+    conversation = "c1",
+    models = ["a"],
+    grows = true,
+  } = {},
+) {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const page = new EventTarget();
   globalThis.addEventListener = page.addEventListener.bind(page);
@@ -132,7 +143,10 @@ test("while an answer runs one can stop it, and queue the next prompt", (context
   const { button, composer, heard, part, press, write } = opened(context);
   press("Escape");
   composer.setRunning(true);
-  assert.deepEqual([button("stop").hidden, button("send").ariaLabel, part("send-word").textContent], [false, "queue", "queue"]);
+  assert.deepEqual(
+    [button("stop").hidden, button("send").ariaLabel, part("send-word").textContent],
+    [false, "queue", "queue"],
+  );
   press("Escape", { isComposing: true });
   press("Escape", { shiftKey: true });
   assert.deepEqual(heard, []);
@@ -168,7 +182,7 @@ test("a text near the limit is noted, one beyond it isn't sent", (context) => {
   assert.deepEqual([...state(), part("size").textContent], [false, true, "near_limit"]);
   write("ü".repeat(LIMIT / 2));
   assert.deepEqual(state(), [false, true]);
-  write("ü".repeat(LIMIT / 2) + "x");
+  write(`${"ü".repeat(LIMIT / 2)}x`);
   assert.deepEqual([...state(), part("problem").textContent], [true, false, "too_long"]);
   press("Enter");
   assert.deepEqual([heard, box.value.length], [[], LIMIT / 2 + 1]);
@@ -199,7 +213,10 @@ test("new models come in and the choice stays", (context) => {
   select.options[1].dataset.local = "";
   const local = select.options[1];
   composer.models = ids("c", "b");
-  assert.deepEqual(select.options.map(({ label }) => label), ["C", "B"]);
+  assert.deepEqual(
+    select.options.map(({ label }) => label),
+    ["C", "B"],
+  );
   assert.deepEqual([composer.model, composer.chosen.label, part("problem").textContent], ["b", "B", ""]);
   assert.equal(select.options[1], local, "and what is known of it");
   composer.models = ids("c");
@@ -218,7 +235,10 @@ test("how a model does stands behind its name, and is no part of it", (context) 
   assert.deepEqual([select.options[0].label, composer.chosen.label], ["A · 0.4 s", "A"]);
   assert.equal(part("only-model").textContent, "A · 0.4 s");
   composer.models = [{ id: "a", label: "A", note: "not answering now" }, ...ids("b")];
-  assert.deepEqual(select.options.map(({ label }) => label), ["A · not answering now", "B"]);
+  assert.deepEqual(
+    select.options.map(({ label }) => label),
+    ["A · not answering now", "B"],
+  );
   composer.models = ids("b");
   assert.equal(composer.chosen.label, "B");
 });
@@ -233,12 +253,21 @@ test("whatever changes the text or the model is told, also when nobody types", (
     return told > before;
   };
   assert.ok(tells(() => write("hello")));
-  assert.ok(tells(() => press("Enter")), "it is empty again");
+  assert.ok(
+    tells(() => press("Enter")),
+    "it is empty again",
+  );
   assert.ok(tells(() => composer.giveBack("hello", "no")));
   assert.ok(tells(() => composer.begin("Explain:")));
-  assert.ok(tells(() => composer.setBlocked(false)), "something was said in the conversation, perhaps");
+  assert.ok(
+    tells(() => composer.setBlocked(false)),
+    "something was said in the conversation, perhaps",
+  );
   assert.ok(tells(() => select.dispatchEvent(new Event("change"))));
-  assert.ok(tells(() => (composer.models = ids("b", "c"))), "the chosen one is gone");
+  assert.ok(
+    tells(() => (composer.models = ids("b", "c"))),
+    "the chosen one is gone",
+  );
 });
 
 test("the same models leave an open list alone", (context) => {

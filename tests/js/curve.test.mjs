@@ -5,7 +5,10 @@ import "./resolve.mjs";
 
 const { Curve } = await import("chat/receipt");
 
-const points = (curve) => String(curve).split(" ").map((pair) => pair.split(",").map(Number));
+const points = (curve) =>
+  String(curve)
+    .split(" ")
+    .map((pair) => pair.split(",").map(Number));
 
 test("a curve runs from the lower left to the upper right corner", () => {
   const curve = Curve.from("0,0 500,0 1000,50 2000,100");
@@ -17,7 +20,13 @@ test("however long it goes on, it keeps 24 points, the first and the last among 
   for (let tick = 0; tick <= 5_000; tick += 1) curve.add(tick * 250, tick * 10);
   const kept = points(curve);
   assert.equal(kept.length, 24);
-  assert.deepEqual([kept[0], kept.at(-1)], [[0, 15], [56, 1]]);
+  assert.deepEqual(
+    [kept[0], kept.at(-1)],
+    [
+      [0, 15],
+      [56, 1],
+    ],
+  );
   const widest = Math.max(...kept.slice(1).map(([x], index) => x - kept[index][0]));
   assert.ok(widest < 56 / 6, `a hole of ${widest}`);
 });

@@ -12,7 +12,10 @@ function at(moment, pinned = false) {
 function inZone(zone, context) {
   const before = process.env.TZ;
   process.env.TZ = zone;
-  context.after(() => (before === undefined ? delete process.env.TZ : (process.env.TZ = before)));
+  context.after(() => {
+    if (before === undefined) delete process.env.TZ;
+    else process.env.TZ = before;
+  });
 }
 
 test("the groups follow the days of the zone, not of UTC", (context) => {
@@ -48,7 +51,10 @@ test("groups go from what is pinned back in time", () => {
 test("entries are in the server's order: pinned, then the latest, then the higher id", () => {
   const entry = (id, pinned, updatedAt) => ({ id, pinned, updatedAt });
   const all = [entry("a", false, 5), entry("b", false, 5), entry("c", true, 1), entry("d", false, 9)];
-  assert.deepEqual(all.sort(compareEntries).map(({ id }) => id), ["c", "d", "b", "a"]);
+  assert.deepEqual(
+    all.sort(compareEntries).map(({ id }) => id),
+    ["c", "d", "b", "a"],
+  );
 });
 
 test("a month has its year when that is another one", () => {

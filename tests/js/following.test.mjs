@@ -7,7 +7,13 @@ const { Following } = await import("chat/following");
 const { agrees, lengthOf } = await import("chat/following");
 
 const snapshot = (seq, text, epoch = "boot", state = "running") => ({
-  type: "snapshot", generation: "g", epoch, seq, text, reasoning: "", state,
+  type: "snapshot",
+  generation: "g",
+  epoch,
+  seq,
+  text,
+  reasoning: "",
+  state,
 });
 const delta = (prev, seq, text) => ({ type: "delta", generation: "g", prev, seq, text });
 const finished = (seq, state = "completed") => ({ type: "finished", generation: "g", seq, state });
@@ -129,7 +135,8 @@ test("length and SHA-256 are of code points and of UTF-8", async () => {
   assert.equal(lengthOf("a👩b"), 3);
   assert.equal(await agrees("a👩b", frame), false);
   frame.sha256 = [...new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode("a👩b")))]
-    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
   assert.equal(await agrees("a👩b", frame), true);
   assert.equal(await agrees("a👩c", frame), false);
 });

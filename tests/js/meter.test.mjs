@@ -46,7 +46,9 @@ test("it asks when one pauses, once, with all that counts", (context) => {
   }
   assert.deepEqual(asked, []);
   pause();
-  assert.deepEqual(asked, [{ address: "/chat/tokens/", text: "hel", model: "1", conversation: "c", message: "", running: 0 }]);
+  assert.deepEqual(asked, [
+    { address: "/chat/tokens/", text: "hel", model: "1", conversation: "c", message: "", running: 0 },
+  ]);
 });
 
 test("it asks nothing while nothing has changed, and again for another model, conversation or end", (context) => {
@@ -58,7 +60,10 @@ test("it asks nothing while nothing has changed, and again for another model, co
   };
   assert.equal(asks({ text: "hello" }), 1);
   assert.equal(asks({ text: "hello" }), 0);
-  assert.deepEqual([asks({ model: "2" }), asks({ conversation: "d" }), asks({ message: "m" }), asks({ running: 1 })], [1, 1, 1, 1]);
+  assert.deepEqual(
+    [asks({ model: "2" }), asks({ conversation: "d" }), asks({ message: "m" }), asks({ running: 1 })],
+    [1, 1, 1, 1],
+  );
   assert.equal(asks({}), 0);
 });
 
@@ -67,7 +72,11 @@ test("the figures stand in words and as a share, and near the window they warn",
   change({ text: "hello" });
   pause();
   await answer(FIGURES);
-  assert.deepEqual(parts, { words: { textContent: FIGURES.words }, used: { textContent: "281" }, share: { value: 0.9 } });
+  assert.deepEqual(parts, {
+    words: { textContent: FIGURES.words },
+    used: { textContent: "281" },
+    share: { value: 0.9 },
+  });
   assert.equal(classes.size, 0);
   change({ text: "more" });
   pause();

@@ -69,8 +69,14 @@ test("only what was changed is sent, a field at a time", async () => {
   options.change("seed", "");
   assert.deepEqual(requests.sent, []);
   await options.save();
-  assert.deepEqual(requests.sent, [[ADDRESS, { temperature: "0.2" }], [ADDRESS, { seed: "" }]]);
-  assert.deepEqual(heard, [["saved", "temperature"], ["saved", "seed"]]);
+  assert.deepEqual(requests.sent, [
+    [ADDRESS, { temperature: "0.2" }],
+    [ADDRESS, { seed: "" }],
+  ]);
+  assert.deepEqual(heard, [
+    ["saved", "temperature"],
+    ["saved", "seed"],
+  ]);
   assert.deepEqual([options.unsaved("seed"), store.names().length], [null, 0]);
   await options.save();
   assert.equal(requests.sent.length, 2);
@@ -87,7 +93,17 @@ test("what is wrong is said, and holds up nothing else", async () => {
   assert.deepEqual([message, options.unsaved("temperature"), options.unsaved("seed")], ["No.", null, null]);
 });
 
-for (const [status, isRefused] of [[0, false], [200, false], [500, false], [503, false], [403, false], [429, false], [400, true], [404, true], [413, true]]) {
+for (const [status, isRefused] of [
+  [0, false],
+  [200, false],
+  [500, false],
+  [503, false],
+  [403, false],
+  [429, false],
+  [400, true],
+  [404, true],
+  [413, true],
+]) {
   test(`an answer ${status} without a word ${isRefused ? "refuses a change" : "keeps a change for the next try"}`, async () => {
     const { heard, options, requests } = opened();
     requests.answer = () => ({ status, json: null });
@@ -110,7 +126,10 @@ test("what could not be saved is saved later, also after a reload and from anoth
   const elsewhere = opened("c2", first.store);
   assert.equal(elsewhere.options.unsaved("stop"), null);
   await elsewhere.options.save();
-  assert.deepEqual(elsewhere.requests.sent, [[ADDRESS, { seed: "7" }], [ADDRESS, { stop: "END" }]]);
+  assert.deepEqual(elsewhere.requests.sent, [
+    [ADDRESS, { seed: "7" }],
+    [ADDRESS, { stop: "END" }],
+  ]);
   assert.deepEqual([elsewhere.heard, first.store.names().length], [[], 0]);
 });
 
@@ -126,7 +145,10 @@ test("what is changed while it is saved goes after it", async () => {
   await saving;
   assert.deepEqual([heard, options.unsaved("seed")], [[], "12"]);
   await again;
-  assert.deepEqual(requests.sent.map(([, fields]) => fields.seed), ["1", "12"]);
+  assert.deepEqual(
+    requests.sent.map(([, fields]) => fields.seed),
+    ["1", "12"],
+  );
   assert.deepEqual([heard, options.unsaved("seed")], [[["saved", "seed"]], null]);
 });
 
@@ -149,7 +171,11 @@ test("the first change makes the conversation", async () => {
   options.change("seed", "1");
   options.change("stop", "END");
   await options.save();
-  assert.deepEqual(requests.sent, [["/chat/", {}], ["/chat/c9/details/", { seed: "1" }], ["/chat/c9/details/", { stop: "END" }]]);
+  assert.deepEqual(requests.sent, [
+    ["/chat/", {}],
+    ["/chat/c9/details/", { seed: "1" }],
+    ["/chat/c9/details/", { stop: "END" }],
+  ]);
   assert.deepEqual(heard, [["created"], ["saved", "seed"], ["saved", "stop"]]);
   assert.deepEqual([options.conversation, store.names().length], ["c9", 0]);
 });

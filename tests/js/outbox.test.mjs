@@ -17,7 +17,12 @@ function boxes(store = sturdy(() => null)) {
 test("a prompt stays until it is removed, through a reload of its tab", () => {
   const { open } = boxes();
   open("tab").add(command("k1"));
-  assert.deepEqual(open("tab").mine().map((entry) => entry.command), [command("k1")]);
+  assert.deepEqual(
+    open("tab")
+      .mine()
+      .map((entry) => entry.command),
+    [command("k1")],
+  );
   assert.deepEqual(open("tab").remove("k1").command, command("k1"));
   assert.deepEqual(open("tab").mine(), []);
   assert.equal(open("tab").remove("k1"), null);
@@ -29,7 +34,10 @@ test("what is sent again is the same, key included, oldest first", () => {
   outbox.add(command("k2", "first"));
   clock.now += 1;
   outbox.add(command("k1", "second"));
-  assert.deepEqual(outbox.due().map((entry) => entry.command.key), ["k2", "k1"]);
+  assert.deepEqual(
+    outbox.due().map((entry) => entry.command.key),
+    ["k2", "k1"],
+  );
   assert.deepEqual(outbox.due()[0].command, command("k2", "first"));
 });
 
@@ -49,7 +57,10 @@ test("what another tab was faster to remove is still known here, and still sent"
   one.add(command("k1"));
   clock.now += 11_000;
   open("two").remove("k1");
-  assert.deepEqual(one.due().map((entry) => entry.command.key), ["k1"]);
+  assert.deepEqual(
+    one.due().map((entry) => entry.command.key),
+    ["k1"],
+  );
   assert.equal(one.mine().length, 1);
   assert.equal(one.get("k1").command.text, "hello");
   assert.equal(one.remove("k1").command.text, "hello");

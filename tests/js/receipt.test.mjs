@@ -42,7 +42,12 @@ class FakeElement extends EventTarget {
 
 const USAGE = { prompt_tokens: 18, completion_tokens: 2, source: "reported" };
 const TIMING = {
-  ttft_ms: 442, duration_ms: 5912, tokens_per_second: 46.7, deltas: 2, longest_gap_ms: 21, inter_token_latency_ms: 21.4,
+  ttft_ms: 442,
+  duration_ms: 5912,
+  tokens_per_second: 46.7,
+  deltas: 2,
+  longest_gap_ms: 21,
+  inter_token_latency_ms: 21.4,
   characters_per_second: 186.9,
 };
 const FINISHED = { usage: USAGE, timing: TIMING, finish_reason: "stop", state: "completed" };
@@ -67,7 +72,8 @@ function opened(context, dataset = {}) {
     },
     phase: () => `${shown("[data-part=phase-name]").textContent} ${shown("[data-part=phase-time]").textContent}`,
     figure: (name) => (figure(name).hidden ? "" : figure(name).querySelector(".receipt__value").textContent),
-    fact: (name) => (shown(`[data-fact=${name}]`).hidden ? "" : shown(`[data-fact=${name}]`).querySelector(".facts__text").textContent),
+    fact: (name) =>
+      shown(`[data-fact=${name}]`).hidden ? "" : shown(`[data-fact=${name}]`).querySelector(".facts__text").textContent,
     line: () => (shown(".spark").attributes.hidden ? "" : shown(".spark").querySelector("polyline").attributes.points),
   };
 }
@@ -137,14 +143,21 @@ test("at the end every figure is the stored one, and the drawing stands", (conte
   const live = line();
   assert.match(live, /^0\.0,15\.0 .* 56\.0,1\.0$/);
   receipt.freeze(FINISHED);
-  assert.deepEqual(
-    ["duration", "ttft", "speed", "tokens", "characters"].map(figure),
-    ["5.912 s", "0.442 s", "46.70", "18 in, 2 out", ""],
-  );
-  assert.deepEqual(
-    ["gap", "between", "characters", "deltas", "finish", "reasoning"].map(fact),
-    ["0.021 s", "21.40 ms", "186.90", "2", "finished", ""],
-  );
+  assert.deepEqual(["duration", "ttft", "speed", "tokens", "characters"].map(figure), [
+    "5.912 s",
+    "0.442 s",
+    "46.70",
+    "18 in, 2 out",
+    "",
+  ]);
+  assert.deepEqual(["gap", "between", "characters", "deltas", "finish", "reasoning"].map(fact), [
+    "0.021 s",
+    "21.40 ms",
+    "186.90",
+    "2",
+    "finished",
+    "",
+  ]);
   assert.equal(element.dataset.tokensPerSecond, "46.70");
   assert.equal(element.classList.has("receipt--live"), false);
   const frozen = line();

@@ -8,7 +8,7 @@ const NEEDED = { key_id: ["evolution"], token_url: ["evolution"], api_key: ["bea
 if (kind?.dataset.presets && auth) {
   const presets = JSON.parse(kind.dataset.presets);
   const fieldOf = (name) => document.getElementById(`id_${name}`);
-  const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+  const valueIn = (field) => (field.type === "checkbox" ? field.checked : field.value);
   const untouched = new Map(Object.keys(presets[""]).map((name) => [name, presets[""][name]]));
 
   const preset = () => Object.entries({ ...presets[""], ...presets[kind.value] });
@@ -16,7 +16,7 @@ if (kind?.dataset.presets && auth) {
   const fill = () => {
     for (const [name, value] of preset()) {
       const field = fieldOf(name);
-      if (field === null || valueOf(field) !== untouched.get(name)) continue;
+      if (field === null || valueIn(field) !== untouched.get(name)) continue;
       if (field.type === "checkbox") field.checked = value;
       else field.value = value;
       untouched.set(name, value);

@@ -113,7 +113,8 @@ export class Branch extends EventTarget {
 
   // → the answer's HTTP status.
   async #load(chosen) {
-    const load = (this.#loads += 1);
+    this.#loads += 1;
+    const load = this.#loads;
     this.#loading = chosen;
     const { status, document: page } = await this.#requests.document(this.#address(chosen));
     if (load !== this.#loads) return status;

@@ -49,7 +49,8 @@ export class EntryTools extends EventTarget {
 
   #click = (event) => {
     const button = event.target.closest("button[data-action]");
-    if (button !== null && button.ariaDisabled !== "true") this.#actions[button.dataset.action](this.#find(button), event);
+    if (button !== null && button.ariaDisabled !== "true")
+      this.#actions[button.dataset.action](this.#find(button), event);
   };
 
   #press = (event) => {
@@ -114,13 +115,14 @@ export class EntryTools extends EventTarget {
   // Whether it was done; the entry shows what the server made of it.
   async #ask(entry, address, fields) {
     const buttons = this.#part.querySelectorAll("button");
-    buttons.forEach((button) => (button.ariaDisabled = "true"));
+    for (const button of buttons) button.ariaDisabled = "true";
     entry.say("");
     const { status, json } = await this.#requests.post(entry.link.pathname + address, fields);
-    buttons.forEach((button) => (button.ariaDisabled = null));
+    for (const button of buttons) button.ariaDisabled = null;
     if (status === OK) entry.update({ title: json.title, pinned: json.pinned });
     else if (status === NOT_FOUND) tell(this, "gone", entry);
-    else if (status !== DONE && status !== FORBIDDEN) entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
+    else if (status !== DONE && status !== FORBIDDEN)
+      entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
     return status === OK || status === DONE;
   }
 

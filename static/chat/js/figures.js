@@ -77,7 +77,9 @@ export function showTime(time) {
   const moment = new Date(time.dateTime);
   if (Number.isNaN(moment.getTime())) return;
   const isToday = moment.toDateString() === new Date().toDateString();
-  time.textContent = new Intl.DateTimeFormat(language(), isToday ? { timeStyle: "short" } : older(moment)).format(moment);
+  time.textContent = new Intl.DateTimeFormat(language(), isToday ? { timeStyle: "short" } : older(moment)).format(
+    moment,
+  );
   time.title = new Intl.DateTimeFormat(language(), { dateStyle: "full", timeStyle: "long" }).format(moment);
 }
 

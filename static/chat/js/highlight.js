@@ -5,10 +5,30 @@ import { languageOf, sanitiseCode } from "chat/markdown";
 const LONGEST = 20_000;
 
 const ALIASES = {
-  "c#": "csharp", "c++": "cpp", cs: "csharp", console: "shell", docker: "dockerfile", golang: "go", html: "xml",
-  js: "javascript", jsx: "javascript", kt: "kotlin", md: "markdown", ps1: "powershell", py: "python", py3: "python",
-  python3: "python", rb: "ruby", rs: "rust", sh: "bash", svg: "xml", toml: "ini", ts: "typescript",
-  tsx: "typescript", yml: "yaml", zsh: "bash",
+  "c#": "csharp",
+  "c++": "cpp",
+  cs: "csharp",
+  console: "shell",
+  docker: "dockerfile",
+  golang: "go",
+  html: "xml",
+  js: "javascript",
+  jsx: "javascript",
+  kt: "kotlin",
+  md: "markdown",
+  ps1: "powershell",
+  py: "python",
+  py3: "python",
+  python3: "python",
+  rb: "ruby",
+  rs: "rust",
+  sh: "bash",
+  svg: "xml",
+  toml: "ini",
+  ts: "typescript",
+  tsx: "typescript",
+  yml: "yaml",
+  zsh: "bash",
 };
 
 // Colours all code below `root` that isn't coloured yet. Code stays readable when anything of this fails.

@@ -62,7 +62,10 @@ function fit() {
 
 function talk() {
   const storage = new Storage(local, page.user);
-  const wakers = [[window, "online"], [document, "visibilitychange"]];
+  const wakers = [
+    [window, "online"],
+    [document, "visibilitychange"],
+  ];
   const socket = new Socket(location.origin.replace("http", "ws") + page.socket, { wakers });
   const composer = new Composer(part("composer"), {
     drafts: storage,

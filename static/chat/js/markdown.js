@@ -1,17 +1,39 @@
 // The one Markdown renderer: history and live answers alike. HTML in the source stays text; what comes out is sanitised
 // once more, and nothing in it loads anything.
 
-import DOMPurify from "dompurify";
-import MarkdownIt from "markdown-it";
 import { make } from "chat/elements";
 import { text } from "chat/strings";
+import DOMPurify from "dompurify";
+import MarkdownIt from "markdown-it";
 
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
 const SANITISED = {
   ALLOWED_TAGS: [
-    "a", "blockquote", "br", "code", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s", "span", "strong",
-    "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a",
+    "blockquote",
+    "br",
+    "code",
+    "em",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "span",
+    "strong",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "ul",
   ],
   ALLOWED_ATTR: ["class", "data-image", "href", "start", "title"],
   ALLOW_DATA_ATTR: false,
@@ -77,9 +99,9 @@ function adapt(state) {
 }
 
 function renderImage(tokens, index) {
-  const escape = markdown.utils.escapeHtml;
+  const { escapeHtml } = markdown.utils;
   const token = tokens[index];
-  return `<span data-image="${escape(token.attrGet("src") ?? "")}">${escape(token.content)}</span>`;
+  return `<span data-image="${escapeHtml(token.attrGet("src") ?? "")}">${escapeHtml(token.content)}</span>`;
 }
 
 function dressLink(link) {

@@ -8,7 +8,8 @@ import { addCopyButtons, finishedPart, parse, render } from "chat/markdown";
 const LONGEST = 200_000;
 const EASY_MS = 3;
 
-const HOLDS_CARET = "p, ul, ol, li, blockquote, h3, h4, h5, h6, figure, pre, code, div, table, tbody, thead, tr, td, th";
+const HOLDS_CARET =
+  "p, ul, ol, li, blockquote, h3, h4, h5, h6, figure, pre, code, div, table, tbody, thead, tr, td, th";
 
 export class Prose {
   #element;

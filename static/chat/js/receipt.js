@@ -3,7 +3,16 @@
 
 import { part } from "chat/elements";
 import {
-  count, estimate, finishInWords, milliseconds, money, rate, roughly, seconds, sourceWord, tokens,
+  count,
+  estimate,
+  finishInWords,
+  milliseconds,
+  money,
+  rate,
+  roughly,
+  seconds,
+  sourceWord,
+  tokens,
 } from "chat/figures";
 import { text } from "chat/strings";
 
@@ -137,7 +146,9 @@ export class Receipt {
   // As the portal measured it; until it says so, as it looks from here.
   get #firstToken() {
     if (this.#ttft !== null) return seconds(this.#ttft);
-    return this.#first === null || this.#length === 0 ? "" : text("estimate", { number: roughly(this.#first.at - this.#since) });
+    return this.#first === null || this.#length === 0
+      ? ""
+      : text("estimate", { number: roughly(this.#first.at - this.#since) });
   }
 
   // Tokens so far, nearly: a delta holds one or more, and a token four characters or so.

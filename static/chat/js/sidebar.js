@@ -214,5 +214,10 @@ export class Sidebar {
 // The first line that holds something, as the server makes a title of it; the style cuts what is too long.
 export function titleOf(prompt) {
   const letters = [...prompt.trim().split("\n", 1)[0].trim().replace(/\s+/g, " ")];
-  return letters.length <= TITLE ? letters.join("") : `${letters.slice(0, TITLE - 1).join("").trimEnd()}…`;
+  return letters.length <= TITLE
+    ? letters.join("")
+    : `${letters
+        .slice(0, TITLE - 1)
+        .join("")
+        .trimEnd()}…`;
 }

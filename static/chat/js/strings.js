@@ -19,5 +19,5 @@ export function group(name) {
 }
 
 function fill(template, parameters) {
-  return template.replace(/%\((\w+)\)[sd]|%%/g, (whole, name) => (name ? String(parameters[name] ?? "") : "%"));
+  return template.replace(/%\((\w+)\)[sd]|%%/g, (_, name) => (name ? String(parameters[name] ?? "") : "%"));
 }

@@ -42,6 +42,7 @@ export class Theme {
     document.querySelector("meta[name=color-scheme]").content = SCHEMES[theme];
     const age = theme === "system" ? 0 : YEAR_S;
     const secure = location.protocol === "https:" ? "; Secure" : "";
+    // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is there only on https and on this machine.
     document.cookie = `${COOKIE}=${theme}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
   }
 }
