@@ -14,6 +14,8 @@ from django.http import HttpRequest, parse_cookie
 from django.http.request import validate_host
 from django.utils import translation
 
+from chat.protocol.objects import User
+
 Scope = MutableMapping[str, Any]
 ASGIMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[ASGIMessage]]
@@ -94,7 +96,7 @@ class SessionData(dict[str, Any]):
         """Leave the session as it is."""
 
 
-def user_of_session(key: str) -> dict[str, Any] | None:
+def user_of_session(key: str) -> User | None:
     """`{id, name}` of the active user who is logged in with this session; None when nobody is.
 
     Reads the database, at every call anew, so that a logout, a changed password or a deactivation counts at once.

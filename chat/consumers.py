@@ -27,6 +27,7 @@ from chat.live import subscriptions as news
 from chat.models import LanguageModel
 from chat.portal import SCOPE_KEY, Portal
 from chat.protocol import UNSET, CloseCode, ProtocolError
+from chat.protocol.objects import ModelChoice, User
 from chat.tasks import TaskSet
 from chat.texts import frames
 from chat.texts.model_stats import model_choices
@@ -46,7 +47,7 @@ class ChatConsumer(AsyncConsumer):
     portal: Portal
 
     def __init__(self) -> None:
-        self.user: dict[str, Any] | None = None
+        self.user: User | None = None
         self.closed = False
         self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
         self.news: news.Subscription | None = None
@@ -269,10 +270,10 @@ class ChatConsumer(AsyncConsumer):
         heads = {str(one): head for one in self.followings if (head := self.portal.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads, models))
 
-    async def choices(self) -> list[dict[str, Any]]:
+    async def choices(self) -> list[ModelChoice]:
         """The models that this user may choose, with how they do, in the reader's language."""
         changes = self.portal.runner.outages.changes
-        choices: list[dict[str, Any]] = await self.portal.runner.database.read(
+        choices: list[ModelChoice] = await self.portal.runner.database.read(
             _choices, self.user_id, self.portal.model_stats, self.language
         )
         self.known_changes = changes
@@ -331,6 +332,6 @@ async def _always() -> None:
     """There is room: under another server, which holds back by itself."""
 
 
-def _choices(user_id: int, cache: ModelStatsCache, language: str) -> list[dict[str, Any]]:
+def _choices(user_id: int, cache: ModelStatsCache, language: str) -> list[ModelChoice]:
     with translation.override(language):
         return model_choices(list(LanguageModel.objects.usable_by(user_id)), cache)

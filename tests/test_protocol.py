@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from chat import protocol
 from chat.codes import Code, Kind
+from chat.management.commands.protocol_types import FILE
 from chat.protocol import FRAME_BYTES, MARKS, ProtocolError
+from chat.protocol.typescript import declarations
 from tests.support.processor_time import seconds
 
 ID = "7b0f2a52-5b0e-4d1c-9f43-0a6f6d1f9a01"
@@ -167,3 +169,7 @@ def test_absent_fields_are_left_out_and_unknown_ones_are_null():
     assert frame == {"type": "delta", "generation": "g", "prev": 0, "seq": 1, "text": "é\u2028"}
     frame = json.loads(protocol.encode(protocol.Error("not_found")))
     assert frame == {"type": "error", "code": "not_found", "message": "", "ref": None}
+
+
+def test_the_types_of_the_script_are_those_of_the_structs():
+    assert FILE.read_text() == declarations(), "run manage.py protocol_types"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from chat.models import Conversation, Message
 from chat.protocol import ConversationChanged, Frame, MessageAdded
+from chat.protocol.objects import AddedMessage, ListedConversation
 
 LONGEST = 2_000
 """So many ids wait for one tab; it is a tab that doesn't read."""
@@ -113,7 +113,7 @@ def frames(user_id: int, conversations: Collection[uuid.UUID], messages: Collect
     return told
 
 
-def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
+def _conversation_fields(conversation: Conversation) -> ListedConversation:
     return {
         "id": str(conversation.pk),
         "title": conversation.title,
@@ -126,8 +126,8 @@ def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _message_fields(message: Message) -> dict[str, Any]:
-    fields = {
+def _message_fields(message: Message) -> AddedMessage:
+    fields: AddedMessage = {
         "id": str(message.pk),
         "parent": None if message.parent_id is None else str(message.parent_id),
         "role": message.role,
@@ -135,5 +135,6 @@ def _message_fields(message: Message) -> dict[str, Any]:
         "reasoning": message.reasoning,
         "created_at": message.created_at.isoformat(),
     }
-    generation = message.current_generation
-    return fields if generation is None else {**fields, "generation": str(generation.pk)}
+    if (generation := message.current_generation) is not None:
+        fields["generation"] = str(generation.pk)
+    return fields

@@ -8,6 +8,16 @@ from typing import Any, get_args
 from msgspec import UNSET, Struct, UnsetType, json
 
 from chat.codes import Code
+from chat.protocol.objects import (
+    AddedMessage,
+    DeletedConversation,
+    Limits,
+    ListedConversation,
+    ModelChoice,
+    Timing,
+    Usage,
+    User,
+)
 
 PROTOCOL = 1
 FRAME_BYTES = 1024 * 1024
@@ -49,9 +59,9 @@ class Hello(_Frame, frozen=True, tag="hello"):
     """The first frame."""
 
     boot: str
-    user: dict[str, Any]
-    limits: dict[str, int]
-    models: list[dict[str, Any]]
+    user: User
+    limits: Limits
+    models: list[ModelChoice]
     protocol: int = PROTOCOL
 
 
@@ -128,8 +138,8 @@ class Finished(_Frame, frozen=True, tag="finished"):
     seq: int
     state: str
     finish_reason: str | None
-    usage: dict[str, Any]
-    timing: dict[str, Any]
+    usage: Usage
+    timing: Timing
     length: int
     sha256: str
     code: str | None = None
@@ -140,13 +150,13 @@ class MessageAdded(_Frame, frozen=True, tag="message"):
     """A new message of the watched conversation; a running answer's text comes by following its `generation`."""
 
     conversation: str
-    message: dict[str, Any]
+    message: AddedMessage
 
 
 class ConversationChanged(_Frame, frozen=True, tag="conversation"):
     """A conversation as the list shows it; of a deleted one only the id stands there."""
 
-    conversation: dict[str, Any]
+    conversation: ListedConversation | DeletedConversation
     deleted: bool
 
 
@@ -157,7 +167,7 @@ class HeartbeatReply(_Frame, frozen=True, tag="hb"):
     """
 
     heads: dict[str, int]
-    models: list[dict[str, Any]] | UnsetType = UNSET
+    models: list[ModelChoice] | UnsetType = UNSET
 
 
 class Restart(_Frame, frozen=True, tag="restart"):

@@ -15,7 +15,7 @@ from chat.generation.accept import Refusal
 from chat.generation.events import AnswerEnded, Event, StatusChanged
 from chat.ledger import Usage
 from chat.pricing import Rate
-from chat.protocol import UNSET, Bye, Delta, Error, Finished, Refused, Snapshot, Status
+from chat.protocol import UNSET, Bye, Delta, Error, Finished, Refused, Snapshot, Status, objects
 from chat.texts.errors import sentence, why_not_whole
 from chat.timing import Timing, speeds
 
@@ -73,16 +73,17 @@ def _finished(event: AnswerEnded, language: str) -> Finished:
     )
 
 
-def _usage(usage: Usage, rate: Rate | None) -> dict[str, Any]:
-    known: dict[str, Any] = {
+def _usage(usage: Usage, rate: Rate | None) -> objects.Usage:
+    known: objects.Usage = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
         "source": str(usage.source),
     }
-    for name in ("reasoning_tokens", "cached_tokens"):
-        if getattr(usage, name) is not None:
-            known[name] = getattr(usage, name)
+    if usage.reasoning_tokens is not None:
+        known["reasoning_tokens"] = usage.reasoning_tokens
+    if usage.cached_tokens is not None:
+        known["cached_tokens"] = usage.cached_tokens
     if usage.is_estimated:
         known["estimated"] = True
     cost = usage.cost(rate)
@@ -91,7 +92,7 @@ def _usage(usage: Usage, rate: Rate | None) -> dict[str, Any]:
     return known
 
 
-def _timing(timing: Timing, completion_tokens: int | None, characters: int) -> dict[str, Any]:
+def _timing(timing: Timing, completion_tokens: int | None, characters: int) -> objects.Timing:
     rates = speeds(timing.writing_ms, timing.deltas, completion_tokens, characters)
     return {
         "ttft_ms": timing.ttft_ms,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import cast
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from chat.health.model_stats import ModelStats, ModelStatsCache
 from chat.models import LanguageModel, told_apart
+from chat.protocol.objects import ModelChoice, Stats
 from chat.texts.errors import roughly
 
 NOT_ANSWERING = _("not answering now")
@@ -33,14 +34,14 @@ def stats_in_words(stats: ModelStats) -> str:
     return " · ".join(words)
 
 
-def model_choices(models: Sequence[LanguageModel], cache: ModelStatsCache) -> list[dict[str, Any]]:
+def model_choices(models: Sequence[LanguageModel], cache: ModelStatsCache) -> list[ModelChoice]:
     """The models as `hello.models` lists them, in the active language."""
-    choices: list[dict[str, Any]] = []
+    choices: list[ModelChoice] = []
     for model, label in zip(models, told_apart(models), strict=True):
         stats = cache.of(model)
         choices.append({"id": str(model.pk), "label": label, "provider": model.provider.name})
         if stats != ModelStats():
-            choices[-1]["stats"] = asdict(stats)
+            choices[-1]["stats"] = cast(Stats, asdict(stats))
         if note := stats_in_words(stats):
             choices[-1]["note"] = note
     return choices
