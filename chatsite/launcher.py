@@ -138,6 +138,7 @@ def checks() -> dict[str, list[str]]:
         "migrations": [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"],
         "message catalogues": [PYTHON, "manage.py", "check_messages"],
         "biome": [node(), "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings"],
+        "types of scripts": [node(), "node_modules/typescript/bin/tsc"],
         "templates": [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"],
     }
 

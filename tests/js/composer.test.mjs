@@ -68,7 +68,7 @@ function opened(
   const select = new FakeSelect(...models);
   const parts = new Map();
   const form = new FakeElement();
-  form.elements = { prompt: box, model: select };
+  form.elements = { namedItem: (name) => ({ prompt: box, model: select })[name] };
   form.querySelector = (selector) => parts.get(selector) ?? parts.set(selector, new FakeElement()).get(selector);
   form.requestSubmit = () => form.dispatchEvent(new Event("submit"));
   const composer = new Composer(form, { drafts, conversation, limit: LIMIT });

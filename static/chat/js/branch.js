@@ -1,27 +1,39 @@
+// @ts-check
 // Which way through the tree of messages stands on the page: goes to another version, takes in what other tabs add, and
 // loads the messages anew when something may have been missed.
 //
 // Events: "shown", "trouble" (detail: {status}): the messages could not be loaded, and those on the page stay.
 
+/**
+ * @import { Followings } from "chat/followings"
+ * @import { Place } from "chat/place"
+ * @import { Requests } from "chat/requests"
+ * @import { Transcript } from "chat/transcript"
+ * @import { Page, ShownBranch, TargetOf } from "chat/types"
+ * @import { AddedMessage } from "chat/wire"
+ */
+
 import { tell } from "chat/elements";
 
 const OK = 200;
 
-export class Branch extends EventTarget {
+export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status: number } }>} */ (EventTarget) {
   #chat;
   #transcript;
   #followings;
   #requests;
   #place;
   #conversation;
-  #chosen;
-  #isNewest;
-  #updatedAt;
+  #chosen = "";
+  #isNewest = true;
+  #updatedAt = Number.NaN;
   #isBehind = false;
   #isMixed = false; // what is on its way was written on another branch
   #loads = 0;
+  /** @type {string | null} */
   #loading = null; // what is being asked for
 
+  /** @param {{page: Page, transcript: Transcript, followings: Followings, requests: Requests, place: Place}} parts */
   constructor({ page, transcript, followings, requests, place }) {
     super();
     this.#chat = page.chat;
@@ -48,7 +60,10 @@ export class Branch extends EventTarget {
     return this.#conversation;
   }
 
-  // The new conversation has got its id.
+  /**
+   * The new conversation has got its id.
+   * @param {string} conversation
+   */
   begin(conversation) {
     this.#conversation = conversation;
   }
@@ -62,14 +77,20 @@ export class Branch extends EventTarget {
     else this.#loadAgain("");
   }
 
-  // The branch of `message` takes the place of the one on the page, and the reader stays where the message is.
+  /**
+   * The branch of `message` takes the place of the one on the page, and the reader stays where the message is.
+   * @param {string} [message]
+   */
   async show(message = this.#chosen) {
     const status = await this.#load(message);
     this.#isMixed = this.#transcript.isWaiting;
     if (status !== OK) tell(this, "trouble", { status });
   }
 
-  // After a hello: `listed` resolves to when something was said last, in ms; null = not lately.
+  /**
+   * After a hello: `listed` resolves to when something was said last, in ms; null = not lately.
+   * @param {Promise<number | null>} listed
+   */
   async catchUp(listed) {
     this.#isBehind = true;
     const updatedAt = await listed;
@@ -77,12 +98,19 @@ export class Branch extends EventTarget {
     this.#isBehind = isMissing && (await this.#load(this.#chosen)) !== OK;
   }
 
-  // Of the conversation's own frame, which says nothing about what was missed before it.
+  /**
+   * Of the conversation's own frame, which says nothing about what was missed before it.
+   * @param {string} updatedAt
+   */
   note(updatedAt) {
     if (!this.#isBehind) this.#updatedAt = Date.parse(updatedAt);
   }
 
-  // A message that another tab brought about. `speaker`: who answers.
+  /**
+   * A message that another tab brought about. `speaker`: who answers.
+   * @param {AddedMessage} message
+   * @param {string} speaker
+   */
   hear({ id, parent, role, content, created_at: createdAt, generation }, speaker) {
     if (this.#transcript.byId(id) !== null) return;
     this.#loadAgain(this.#loading);
@@ -103,15 +131,18 @@ export class Branch extends EventTarget {
     }
     if (other !== null) this.#transcript.removeFrom(other);
     if (role === "assistant") {
-      this.#transcript.addAnswer({ id, generation, speaker, versions, createdAt, after: before });
-      this.#followings.follow(generation);
+      this.#transcript.addAnswer({ id, generation: generation ?? "", speaker, versions, createdAt, after: before });
+      if (generation !== undefined) this.#followings.follow(generation);
     } else {
       this.#transcript.addPrompt(id, content, { versions, createdAt, after: before });
     }
     this.#place.keep();
   }
 
-  // → the answer's HTTP status.
+  /**
+   * → the answer's HTTP status.
+   * @param {string} chosen
+   */
   async #load(chosen) {
     this.#loads += 1;
     const load = this.#loads;
@@ -119,35 +150,44 @@ export class Branch extends EventTarget {
     const { status, document: page } = await this.#requests.document(this.#address(chosen));
     if (load !== this.#loads) return status;
     this.#loading = null;
-    if (status !== OK) return status;
+    if (status !== OK || page === null) return status;
     const old = this.#transcript.versionOf(chosen)?.element;
     const before = old?.getBoundingClientRect().top;
-    const pressed = old?.contains(document.activeElement) ? document.activeElement.dataset.action : "";
-    this.#transcript.swap([...page.querySelectorAll("[data-part=messages] > [data-message-id]")]);
+    const { activeElement } = document;
+    const pressed = old?.contains(activeElement) ? activeElement?.getAttribute("data-action") : "";
+    /** @type {NodeListOf<HTMLElement>} */
+    const messages = page.querySelectorAll("[data-part=messages] > [data-message-id]");
+    this.#transcript.swap([...messages]);
     this.#transcript.openAnswers.forEach((view) => this.#followings.follow(view.generation));
-    this.#read(JSON.parse(page.getElementById("page").textContent));
+    this.#read(JSON.parse(page.getElementById("page")?.textContent ?? ""));
     this.#showAddress();
     const shown = this.#transcript.byId(chosen);
     if (before !== undefined && shown !== null) this.#place.keepAt(shown.element, before);
     else this.#place.keep();
     if (pressed && shown !== null) {
       // One goes on with the same key; after the last version only the way back is left.
-      const links = [...shown.element.querySelectorAll("a[href][data-version]")];
+      /** @type {NodeListOf<HTMLAnchorElement>} */
+      const found = shown.element.querySelectorAll("a[href][data-version]");
+      const links = [...found];
       (links.find(({ dataset }) => dataset.action === pressed) ?? links[0])?.focus({ preventScroll: true });
     }
     tell(this, "shown");
     return status;
   }
 
-  // A page that is on its way may not hold what was said since.
+  /**
+   * A page that is on its way may not hold what was said since.
+   * @param {string | null} chosen
+   */
   #loadAgain(chosen) {
-    if (this.#loading !== null) this.#load(chosen);
+    if (this.#loading !== null) this.#load(chosen ?? "");
   }
 
+  /** @param {ShownBranch} shown */
   #read({ message, is_newest: isNewest, updated_at: updatedAt }) {
     this.#chosen = message;
     this.#isNewest = isNewest;
-    this.#updatedAt = Date.parse(updatedAt);
+    this.#updatedAt = Date.parse(updatedAt ?? "");
   }
 
   // A reload shows the same branch. Even the same address makes the browser lay out the page.
@@ -156,6 +196,7 @@ export class Branch extends EventTarget {
     if (this.#conversation !== null && !location.href.endsWith(address)) history.replaceState(null, "", address);
   }
 
+  /** @param {string} chosen */
   #address(chosen) {
     const address = `${this.#chat}${this.#conversation}/`;
     return chosen === "" ? address : `${address}?message=${chosen}`;

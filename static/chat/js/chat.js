@@ -1,6 +1,22 @@
+// @ts-check
 // The conversation on this page: what a person wants, and what the portal says to that.
 
-import { newKey } from "chat/outbox";
+/**
+ * @import { Branch } from "chat/branch"
+ * @import { Composer } from "chat/composer"
+ * @import { Followings } from "chat/followings"
+ * @import { MessageView } from "chat/message_view"
+ * @import { Entry, Outbox, PromptCommand } from "chat/outbox"
+ * @import { Panel } from "chat/panel"
+ * @import { Place } from "chat/place"
+ * @import { Sidebar } from "chat/sidebar"
+ * @import { Socket } from "chat/socket"
+ * @import { Transcript } from "chat/transcript"
+ * @import { Page } from "chat/types"
+ * @import { AcceptedFrame, ConversationChangedFrame, ErrorFrame, Frame, HelloFrame, MessageAddedFrame, ModelChoice, RefusedFrame, RegenerateCommand, ContinueCommand, SendCommand } from "chat/wire"
+ */
+
+import { answered, newKey } from "chat/outbox";
 import { complaint } from "chat/requests";
 import { titleOf } from "chat/sidebar";
 import { text } from "chat/strings";
@@ -9,6 +25,12 @@ const LATE_MS = 5_000;
 const BUSY_MS = 1_000;
 const BURST = 10;
 const ORPHAN_MS = 30_000; // longer than a pause between two attempts to connect
+
+/**
+ * @typedef {{
+ *   deleted: HTMLElement, dock: HTMLElement, frame: HTMLElement, title: HTMLElement, welcome: HTMLElement | null,
+ * }} Parts
+ */
 
 export class Chat {
   #page;
@@ -22,11 +44,21 @@ export class Chat {
   #sidebar;
   #place;
   #parts;
+  /** @type {ModelChoice[]} */
   #models = [];
+  /** @type {string | null} */
   #model = null;
+  /** @type {Set<string>} */
   #stopping = new Set();
+  /** @type {Set<string>} */
   #held = new Set();
 
+  /**
+   * @param {{
+   *   page: Page, socket: Socket, outbox: Outbox, transcript: Transcript, followings: Followings, branch: Branch,
+   *   composer: Composer, panel: Panel, sidebar: Sidebar, place: Place, parts: Parts,
+   * }} parts
+   */
   constructor({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }) {
     this.#page = page;
     this.#socket = socket;
@@ -69,7 +101,10 @@ export class Chat {
     return this.#branch.conversation;
   }
 
-  // Connected, perhaps again: what is still wanted is asked for.
+  /**
+   * Connected, perhaps again: what is still wanted is asked for.
+   * @type {(event: CustomEvent<HelloFrame>) => Promise<void>}
+   */
   #greet = async ({ detail: hello }) => {
     if (hello.user.id !== this.#page.user) {
       // Somebody else has logged in meanwhile: nothing of this page is theirs.
@@ -96,7 +131,9 @@ export class Chat {
     this.#socket.send({ type: "watch", conversation: this.#conversation });
   }
 
+  /** @type {(event: CustomEvent<{text: string, model: string | null}>) => Promise<void>} */
   #send = async ({ detail }) => {
+    /** @type {SendCommand} */
     const command = { type: "send", key: newKey(), conversation: this.#conversation, text: detail.text };
     if (detail.model !== null) command.model = detail.model;
     if (this.#branch.parent !== null) command.parent = this.#branch.parent;
@@ -115,10 +152,12 @@ export class Chat {
     this.#socket.send(command);
   };
 
+  /** @type {(event: CustomEvent<{view: MessageView, type: "continue" | "regenerate"}>) => void} */
   #retry = ({ detail: { view, type } }) => {
     if (view.isOpen || this.#isAsked(view)) return;
+    /** @type {RegenerateCommand | ContinueCommand} */
     const command = { type, key: newKey(), message: view.id };
-    if (type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
+    if (command.type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
     // Asked for by another tab already? The same key is one request.
     const wanted = this.#outbox.anotherOf(view.id) ?? command;
     if (view.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
@@ -132,19 +171,24 @@ export class Chat {
     if (view !== undefined) this.#stop(view);
   };
 
+  /** @param {MessageView} view */
   #stop(view) {
     this.#stopping.add(view.generation);
     view.status({ state: "stopping", phase: "writing" });
     this.#socket.send({ type: "stop", generation: view.generation });
   }
 
-  // Kept first, sent then: from here on it can't get lost.
+  /**
+   * Kept first, sent then: from here on it can't get lost.
+   * @param {PromptCommand} command
+   */
   #keep(command) {
     this.#outbox.add(command);
     this.#refresh();
     setTimeout(() => this.#late(command.key), LATE_MS);
   }
 
+  /** @param {string} key */
   #late(key) {
     const entry = this.#outbox.get(key);
     if (entry === null || !this.#outbox.isMine(entry)) return;
@@ -152,6 +196,7 @@ export class Chat {
     if (view !== null) view.pending = text("not_sent_yet");
   }
 
+  /** @param {SendCommand} command */
   #showPrompt(command) {
     this.#begin();
     this.#transcript.addPrompt(command.key, command.text);
@@ -163,19 +208,25 @@ export class Chat {
     this.#composer.goOn();
   }
 
-  // Where a command is shown to be on its way; null = nowhere.
+  /**
+   * Where a command is shown to be on its way; null = nowhere.
+   * @param {PromptCommand} command
+   */
   #viewOf(command) {
     return this.#transcript.byId(command.type === "send" ? command.key : command.message);
   }
 
+  /** @param {PromptCommand} command */
   #belongsHere(command) {
-    return this.#viewOf(command) !== null || command.conversation === this.#conversation;
+    return this.#viewOf(command) !== null || (command.type === "send" && command.conversation === this.#conversation);
   }
 
+  /** @param {MessageView} view */
   #isAsked(view) {
-    return this.#outbox.mine().some(({ command }) => command.message === view.id);
+    return this.#outbox.mine().some(({ command }) => answered(command) === view.id);
   }
 
+  /** @type {(event: CustomEvent<Frame>) => void} */
   #hear = ({ detail: frame }) => {
     switch (frame.type) {
       case "accepted":
@@ -202,10 +253,11 @@ export class Chat {
     }
   };
 
+  /** @param {AcceptedFrame} frame */
   #accept(frame) {
     const command = this.#outbox.remove(frame.key)?.command;
     const here = command === undefined ? null : this.#viewOf(command);
-    if (here === null) {
+    if (command === undefined || here === null) {
       // Sent again for another tab or page: the answer is found there.
       if (this.#followings.has(frame.generation)) return;
       this.#socket.send({ type: "unfollow", generation: frame.generation });
@@ -224,10 +276,15 @@ export class Chat {
     this.#place.keep();
   }
 
-  // The answer takes its place: after its prompt, or instead of the one it was asked for.
+  /**
+   * The answer takes its place: after its prompt, or instead of the one it was asked for.
+   * @param {AcceptedFrame} frame
+   * @param {PromptCommand} command
+   * @param {MessageView} here
+   */
   #put(frame, command, here) {
     const { assistant_message: id, generation, state } = frame;
-    const answer = { id, generation, state, speaker: this.#composer.chosen.label };
+    const answer = { id, generation, state, speaker: this.#composer.chosen.label ?? "" };
     if (command.type === "send") {
       here.id = frame.user_message;
       here.versions = [frame.user_message];
@@ -242,7 +299,11 @@ export class Chat {
     }
   }
 
-  // A new conversation has got its id; without a prompt nobody lists it yet.
+  /**
+   * A new conversation has got its id; without a prompt nobody lists it yet.
+   * @param {string} conversation
+   * @param {string} [prompt]
+   */
   #settle(conversation, prompt = "") {
     if (this.#conversation === null) {
       this.#branch.begin(conversation);
@@ -262,24 +323,29 @@ export class Chat {
     this.#sidebar.add(conversation, title);
   }
 
+  /** @param {string} title */
   #call(title) {
     this.#parts.title.textContent = title;
     document.title = title + document.title.slice(document.title.lastIndexOf(" · "));
   }
 
-  // What became of a conversation, here or in another tab.
+  /**
+   * What became of a conversation, here or in another tab.
+   * @param {ConversationChangedFrame} frame
+   */
   #note(frame) {
     this.#sidebar.apply(frame);
-    const { id, title, model, updated_at: updatedAt } = frame.conversation;
-    if (id !== this.#conversation) return;
+    const { conversation } = frame;
+    if (conversation.id !== this.#conversation) return;
     this.#parts.deleted.hidden = !frame.deleted;
     this.#parts.dock.hidden = frame.deleted;
-    if (frame.deleted) return;
-    this.#model = model;
-    this.#branch.note(updatedAt);
-    if (title !== "") this.#call(title);
+    if (!("title" in conversation)) return;
+    this.#model = conversation.model;
+    this.#branch.note(conversation.updated_at);
+    if (conversation.title !== "") this.#call(conversation.title);
   }
 
+  /** @param {MessageAddedFrame} frame */
   #take({ conversation, message }) {
     if (conversation !== this.#conversation) return;
     this.#begin();
@@ -287,6 +353,10 @@ export class Chat {
     this.#refresh();
   }
 
+  /**
+   * @param {string} key
+   * @param {Pick<RefusedFrame, "code" | "message" | "retry_after_ms">} refusal
+   */
   #refuse(key, { code, message, retry_after_ms: wait }) {
     if (code === "server_restarting") return; // stays in the outbox, and is sent when the portal is back
     if (code === "busy_try_again") {
@@ -302,12 +372,20 @@ export class Chat {
     else setTimeout(() => this.#inherit(key, message), this.#belongsHere(entry.command) ? ORPHAN_MS : 2 * ORPHAN_MS);
   }
 
+  /**
+   * @param {string} key
+   * @param {string} message
+   */
   #inherit(key, message) {
     const entry = this.#outbox.get(key);
     if (entry !== null && !this.#outbox.isMine(entry)) this.#giveBack(entry, message);
   }
 
-  // Its text goes to where it was written, or waits there as the draft.
+  /**
+   * Its text goes to where it was written, or waits there as the draft.
+   * @param {Entry} entry
+   * @param {string} message
+   */
   #giveBack(entry, message) {
     const { command } = entry;
     const isMine = this.#outbox.isMine(entry);
@@ -325,21 +403,26 @@ export class Chat {
     if (isMine) this.#composer.say(message);
   }
 
+  /** @param {string} key */
   #sendAgain(key) {
     const entry = this.#outbox.get(key);
     if (entry !== null && !this.#held.has(key)) this.#socket.send(entry.command);
   }
 
+  /** @param {ErrorFrame} frame */
   #complain(frame) {
-    if (this.#outbox.get(frame.ref) !== null) this.#refuse(frame.ref, frame);
-    else if (!this.#stopping.has(frame.ref) && frame.ref !== null) this.#composer.say(frame.message);
-    this.#stopping.delete(frame.ref);
-    if (frame.code === "not_found" && this.#followings.lose(frame.ref)) {
-      this.#transcript.byGeneration(frame.ref)?.lose(frame.message);
+    const { ref } = frame;
+    if (ref === null) return;
+    if (this.#outbox.get(ref) !== null) this.#refuse(ref, frame);
+    else if (!this.#stopping.has(ref)) this.#composer.say(frame.message);
+    this.#stopping.delete(ref);
+    if (frame.code === "not_found" && this.#followings.lose(ref)) {
+      this.#transcript.byGeneration(ref)?.lose(frame.message);
       this.#refresh();
     }
   }
 
+  /** @type {(event: CustomEvent<{generation: string}>) => void} */
   #ended = ({ detail: { generation } }) => {
     this.#stopping.delete(generation);
     this.#refresh();

@@ -1,6 +1,13 @@
+// @ts-check
 // Where one writes. Keeps the drafts, and says in time what can't be sent.
 //
 // Events: "send" (detail: {text, model}), "stop", "changed": the text, perhaps, or the model.
+
+/**
+ * @import { Storage } from "chat/storage"
+ * @import { TargetOf } from "chat/types"
+ * @import { ModelChoice } from "chat/wire"
+ */
 
 import { action, part, show, tell } from "chat/elements";
 import { grouped } from "chat/figures";
@@ -10,7 +17,9 @@ const DRAFT_MS = 300;
 const NEAR = 0.8;
 const BYTES_OF_A_UNIT = 3; // of UTF-16, at most, as UTF-8
 
-export class Composer extends EventTarget {
+/** @typedef {{ send: { text: string, model: string | null }, stop: null, changed: null }} Events */
+
+export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #form;
   #box;
   #select;
@@ -20,16 +29,22 @@ export class Composer extends EventTarget {
   #isBlocked = false;
   #canStop = false;
   #growsByItself = CSS.supports("field-sizing", "content");
+  /** @type {Map<string, HTMLOptionElement>} */
   #options = new Map();
   #begun = "";
+  /** @type {number | null} */
   #timer = null;
   #kept = "";
 
+  /**
+   * @param {HTMLFormElement} form
+   * @param {{drafts: Storage, conversation: string | null, limit: number}} parts
+   */
   constructor(form, { drafts, conversation, limit }) {
     super();
     this.#form = form;
-    this.#box = form.elements.prompt;
-    this.#select = form.elements.model;
+    this.#box = /** @type {HTMLTextAreaElement} */ (form.elements.namedItem("prompt"));
+    this.#select = /** @type {HTMLSelectElement} */ (form.elements.namedItem("model"));
     this.#drafts = drafts;
     this.#conversation = conversation;
     this.#limit = limit;
@@ -60,7 +75,10 @@ export class Composer extends EventTarget {
     return this.#hasChoice ? this.#select.value : null;
   }
 
-  // As {id, label, note}; the choice stays if it can.
+  /**
+   * As {id, label, note}; the choice stays if it can.
+   * @param {ModelChoice[]} models
+   */
   set models(models) {
     const shown = [...this.#select.options];
     for (const option of shown) this.#options.set(option.value, option);
@@ -76,6 +94,7 @@ export class Composer extends EventTarget {
     if (isNew) this.#offer(options);
   }
 
+  /** @param {boolean} canStop */
   setRunning(canStop) {
     this.#canStop = canStop;
     this.#button("stop").hidden = !canStop;
@@ -84,20 +103,27 @@ export class Composer extends EventTarget {
     this.#part("send-word").textContent = word;
   }
 
-  // A new conversation takes the next prompt once the first is accepted.
+  /**
+   * A new conversation takes the next prompt once the first is accepted.
+   * @param {boolean} isBlocked
+   */
   setBlocked(isBlocked) {
     if (this.#isBlocked && !isBlocked) this.say("");
     this.#isBlocked = isBlocked;
     this.#fit();
   }
 
+  /** @param {string} id */
   set conversation(id) {
     if (this.#kept !== "") this.#drafts.remove(this.#draftName);
     this.#conversation = id;
     this.#keepDraft();
   }
 
-  // A prompt to start from; it comes before what is written already.
+  /**
+   * A prompt to start from; it comes before what is written already.
+   * @param {string} prompt
+   */
   begin(prompt) {
     const written = this.#box.value === this.#begun ? "" : this.#box.value;
     this.#begun = `${prompt}\n\n`;
@@ -107,7 +133,11 @@ export class Composer extends EventTarget {
     this.#box.setSelectionRange(this.#box.value.length, this.#box.value.length);
   }
 
-  // What was not taken, before anything written meanwhile.
+  /**
+   * What was not taken, before anything written meanwhile.
+   * @param {string} prompt
+   * @param {string} reason
+   */
   giveBack(prompt, reason) {
     this.#box.value = before(prompt, this.#box.value);
     this.#changed();
@@ -115,12 +145,17 @@ export class Composer extends EventTarget {
     this.#box.focus({ preventScroll: true });
   }
 
-  // The same for another conversation: it waits there as the draft.
+  /**
+   * The same for another conversation: it waits there as the draft.
+   * @param {string | null} conversation
+   * @param {string} prompt
+   */
   leave(conversation, prompt) {
     const name = draftName(conversation);
     this.#drafts.set(name, before(prompt, this.#drafts.get(name) ?? ""));
   }
 
+  /** @param {string} problem */
   say(problem) {
     show(this.#part("problem"), problem);
   }
@@ -133,17 +168,19 @@ export class Composer extends EventTarget {
     return this.#select.options.length > 1;
   }
 
+  /** @param {string} name */
   #part(name) {
     return part(this.#form, name);
   }
 
+  /** @param {string} name */
   #button(name) {
     return action(this.#form, name);
   }
 
   // After the first prompt.
   goOn() {
-    this.#box.placeholder = this.#box.dataset.next;
+    this.#box.placeholder = this.#box.dataset.next ?? "";
   }
 
   // Not on phones, where the keyboard would cover the text.
@@ -151,6 +188,7 @@ export class Composer extends EventTarget {
     if (matchMedia("(hover: hover)").matches) this.#box.focus({ preventScroll: true });
   }
 
+  /** @param {HTMLOptionElement[]} options */
   #offer(options) {
     const [before] = this.#select.selectedOptions;
     this.#select.replaceChildren(...options);
@@ -163,6 +201,7 @@ export class Composer extends EventTarget {
     this.#fit();
   }
 
+  /** @type {(event: SubmitEvent) => void} */
   #submit = (event) => {
     event.preventDefault();
     const prompt = this.#box.value;
@@ -179,6 +218,7 @@ export class Composer extends EventTarget {
     tell(this, "send", { text: prompt, model: this.model });
   };
 
+  /** @type {(event: KeyboardEvent) => void} */
   #press = (event) => {
     if (event.isComposing) return;
     if (event.key === "Escape" && !event.shiftKey && this.#canStop) this.#stop();
@@ -216,7 +256,7 @@ export class Composer extends EventTarget {
     const written = this.#box.value;
     const near = this.#limit * NEAR;
     const size = written.length * BYTES_OF_A_UNIT > near ? new TextEncoder().encode(written).length : 0;
-    const kib = (bytes) => grouped(Math.ceil(bytes / 1024));
+    const kib = (/** @type {number} */ bytes) => grouped(Math.ceil(bytes / 1024));
     const figures = { size: kib(size), limit: kib(this.#limit) };
     const words = size > near && size <= this.#limit ? text("near_limit", figures) : "";
     const note = this.#part("size");
@@ -226,7 +266,7 @@ export class Composer extends EventTarget {
   }
 
   #keepDraft = () => {
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const written = this.#box.value;
     if (written !== "") this.#drafts.set(this.#draftName, written);
@@ -235,10 +275,15 @@ export class Composer extends EventTarget {
   };
 }
 
+/** @param {string | null} conversation */
 function draftName(conversation) {
   return `draft.${conversation ?? "new"}`;
 }
 
+/**
+ * @param {string} prompt
+ * @param {string} written
+ */
 function before(prompt, written) {
   return written === "" || written === prompt ? prompt : `${prompt}\n\n${written}`;
 }

@@ -1,4 +1,10 @@
+// @ts-check
 // Says calmly that the portal is away, but only when it stays away.
+
+/**
+ * @import { Socket } from "chat/socket"
+ * @import { Frame } from "chat/wire"
+ */
 
 import { show } from "chat/elements";
 import { CLOSE_CODES } from "chat/protocol";
@@ -6,6 +12,7 @@ import { text } from "chat/strings";
 
 const PATIENCE_MS = 2_000;
 
+/** @type {Record<number, string>} */
 const SAID = {
   [CLOSE_CODES.forbidden]: "forbidden",
   [CLOSE_CODES.too_fast]: "too_fast",
@@ -15,9 +22,14 @@ const SAID = {
 export class ConnectionNotice {
   #element;
   #socket;
+  /** @type {number | null} */
   #timer = null;
   #isRestarting = false;
 
+  /**
+   * @param {HTMLElement} element
+   * @param {Socket} socket
+   */
   constructor(element, socket) {
     this.#element = element;
     this.#socket = socket;
@@ -30,11 +42,15 @@ export class ConnectionNotice {
     this.#wait("no_connection");
   }
 
-  // Says the text called `name`, until the portal is back.
+  /**
+   * Says the text called `name`, until the portal is back.
+   * @param {string} name
+   */
   say(name) {
     this.#show(text(name));
   }
 
+  /** @type {(event: CustomEvent<{code: number}>) => void} */
   #away = ({ detail: { code } }) => {
     const said = SAID[code];
     if (said) this.say(said);
@@ -46,18 +62,21 @@ export class ConnectionNotice {
     this.#show("");
   };
 
+  /** @param {string} words */
   #show(words) {
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     show(this.#element, words);
   }
 
+  /** @type {(event: CustomEvent<Frame>) => void} */
   #heard = ({ detail }) => {
     if (detail.type !== "restart") return;
     this.#isRestarting = true;
     this.say("restarting");
   };
 
+  /** @param {string} name */
   #wait(name) {
     if (this.#timer !== null || !this.#element.hidden) return;
     this.#timer = setTimeout(() => this.say(name), PATIENCE_MS);

@@ -1,8 +1,15 @@
+// @ts-check
 // What one can do with an entry of the sidebar, in a row that opens below it, one at a time; and Undo.
 //
 // Events of EntryTools: "closed" and "gone" (detail: the entry), "deleted" (detail: {entry, isByKeyboard}).
 
-import { action, tell } from "chat/elements";
+/**
+ * @import { Entry } from "chat/entries"
+ * @import { Requests } from "chat/requests"
+ * @import { Details, Reply, TargetOf } from "chat/types"
+ */
+
+import { action, copyOf, find, targetOf, tell } from "chat/elements";
 import { complaint } from "chat/requests";
 import { text } from "chat/strings";
 
@@ -13,16 +20,26 @@ const DONE = 204;
 const FORBIDDEN = 403;
 const NOT_FOUND = 404;
 
-export class EntryTools extends EventTarget {
+/** @typedef {{ closed: Entry, gone: Entry, deleted: { entry: Entry, isByKeyboard: boolean } }} Events */
+
+export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #moulds;
   #requests;
   #find;
+  /** @type {Entry | null} */
   #entry = null;
+  /** @type {HTMLElement | null} */
   #part = null;
+  /** @type {Record<string, (entry: Entry, event: MouseEvent) => void>} */
   #actions;
+  /** @type {string | null} */
   #deleting = null;
 
-  // `find`: the entry that an element lies in.
+  /**
+   * `find`: the entry that an element lies in.
+   * @param {HTMLElement} list
+   * @param {{moulds: Record<string, DocumentFragment>, requests: Requests, find: (element: Element) => Entry | undefined}} parts
+   */
   constructor(list, { moulds, requests, find }) {
     super();
     this.#moulds = moulds;
@@ -39,31 +56,38 @@ export class EntryTools extends EventTarget {
     list.addEventListener("keydown", this.#press);
   }
 
+  /** @param {string} id */
   isDeleting(id) {
     return id === this.#deleting;
   }
 
+  /** @param {Entry} entry */
   forget(entry) {
     if (entry === this.#entry) this.#entry = this.#part = null;
   }
 
+  /** @type {(event: MouseEvent) => void} */
   #click = (event) => {
-    const button = event.target.closest("button[data-action]");
-    if (button !== null && button.ariaDisabled !== "true")
-      this.#actions[button.dataset.action](this.#find(button), event);
+    /** @type {HTMLButtonElement | null} */
+    const button = targetOf(event).closest("button[data-action]");
+    const entry = button === null ? undefined : this.#find(button);
+    if (entry === undefined || button?.ariaDisabled === "true") return;
+    this.#actions[button?.dataset.action ?? ""](entry, event);
   };
 
+  /** @type {(event: KeyboardEvent) => void} */
   #press = (event) => {
     if (event.key !== "Escape" || this.#entry === null || event.isComposing) return;
     event.preventDefault(); // else it closes the drawer, too
     this.#closeTo(this.#entry);
   };
 
+  /** @param {Entry} entry */
   #toggle(entry) {
     const wasOpen = entry === this.#entry;
     this.#close();
     if (wasOpen) return;
-    const tools = this.#moulds.tools.firstElementChild.cloneNode(true);
+    const tools = copyOf(this.#moulds.tools);
     action(tools, entry.pinned ? "pin" : "unpin").remove();
     entry.moreButton.ariaExpanded = "true";
     entry.moreButton.after(tools);
@@ -71,10 +95,11 @@ export class EntryTools extends EventTarget {
     tools.scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {Entry} entry */
   #rename(entry) {
     this.#close();
-    const form = this.#moulds.rename.firstElementChild.cloneNode(true);
-    const box = form.elements.title;
+    const form = /** @type {HTMLFormElement} */ (copyOf(this.#moulds.rename));
+    const box = /** @type {HTMLInputElement} */ (form.elements.namedItem("title"));
     box.value = entry.title;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -89,6 +114,10 @@ export class EntryTools extends EventTarget {
     box.focus();
   }
 
+  /**
+   * @param {Entry} entry
+   * @param {HTMLInputElement} box
+   */
   async #saveTitle(entry, box) {
     if (this.#part !== box.form || box.readOnly) return;
     const title = box.value.trim();
@@ -101,10 +130,18 @@ export class EntryTools extends EventTarget {
     box.readOnly = false;
   }
 
+  /**
+   * @param {Entry} entry
+   * @param {string} pinned
+   */
   async #pin(entry, pinned) {
     if (await this.#ask(entry, "details/", { pinned })) this.#closeTo(entry);
   }
 
+  /**
+   * @param {Entry} entry
+   * @param {boolean} isByKeyboard
+   */
   async #delete(entry, isByKeyboard) {
     this.#deleting = entry.id;
     const isDone = await this.#ask(entry, "delete/");
@@ -112,29 +149,40 @@ export class EntryTools extends EventTarget {
     if (isDone) tell(this, "deleted", { entry, isByKeyboard });
   }
 
-  // Whether it was done; the entry shows what the server made of it.
+  /**
+   * Whether it was done; the entry shows what the server made of it.
+   * @param {Entry} entry
+   * @param {string} address
+   * @param {Record<string, string>} [fields]
+   */
   async #ask(entry, address, fields) {
-    const buttons = this.#part.querySelectorAll("button");
+    const buttons = this.#part?.querySelectorAll("button") ?? [];
     for (const button of buttons) button.ariaDisabled = "true";
     entry.say("");
+    /** @type {Reply<Details>} */
     const { status, json } = await this.#requests.post(entry.link.pathname + address, fields);
     for (const button of buttons) button.ariaDisabled = null;
-    if (status === OK) entry.update({ title: json.title, pinned: json.pinned });
+    if (status === OK && json !== null) entry.update({ title: json.title, pinned: json.pinned });
     else if (status === NOT_FOUND) tell(this, "gone", entry);
     else if (status !== DONE && status !== FORBIDDEN)
       entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
     return status === OK || status === DONE;
   }
 
+  /**
+   * @param {Entry} entry
+   * @param {HTMLElement} part
+   */
   #open(entry, part) {
     this.#entry = entry;
     this.#part = part;
     entry.isOpen = true;
   }
 
+  /** @param {Entry} entry */
   #closeTo(entry) {
     if (entry !== this.#entry) return;
-    const hadFocus = this.#part.contains(document.activeElement);
+    const hadFocus = this.#part?.contains(document.activeElement);
     this.#close();
     if (hadFocus) entry.moreButton.focus();
   }
@@ -144,7 +192,7 @@ export class EntryTools extends EventTarget {
     if (entry === null) return;
     const part = this.#part;
     this.#entry = this.#part = null;
-    part.remove();
+    part?.remove();
     entry.say("");
     entry.link.hidden = entry.moreButton.hidden = false;
     entry.moreButton.ariaExpanded = "false";
@@ -157,8 +205,13 @@ export class EntryTools extends EventTarget {
 export class UndoNotices {
   #region;
   #mould;
+  /** @type {Map<HTMLElement, Countdown>} */
   #countdowns = new Map();
 
+  /**
+   * @param {HTMLElement} region
+   * @param {DocumentFragment} mould
+   */
   constructor(region, mould) {
     this.#region = region;
     this.#mould = mould;
@@ -173,11 +226,18 @@ export class UndoNotices {
     region.addEventListener("focusout", () => setTimeout(goOn));
   }
 
-  // `undo` answers with a status of HTTP; `back` puts the focus to where the deleted thing was. Returns the line.
+  /**
+   * `undo` answers with a status of HTTP; `back` puts the focus to where the deleted thing was. Returns the line.
+   * @param {{title: string, undo: () => Promise<number>, back: () => void}} notice
+   * @returns {HTMLElement}
+   */
   add({ title, undo, back }) {
-    const line = this.#mould.firstElementChild.cloneNode(true);
-    const button = line.querySelector("button");
-    const say = (words) => (line.querySelector(".undo__text").textContent = words);
+    const line = copyOf(this.#mould);
+    /** @type {HTMLButtonElement} */
+    const button = find(line, "button");
+    const say = (/** @type {string} */ words) => {
+      find(line, ".undo__text").textContent = words;
+    };
     say(text("deleted", { title }));
     button.ariaLabel = text("undo_of", { title });
     button.addEventListener("click", async () => {
@@ -199,6 +259,10 @@ export class UndoNotices {
     return line;
   }
 
+  /**
+   * @param {HTMLElement} line
+   * @param {() => void} back
+   */
   #remove(line, back) {
     this.#countdowns.get(line)?.stop();
     this.#countdowns.delete(line);
@@ -212,9 +276,12 @@ export class Countdown {
   #done;
   #left = SHOWN_MS;
   #since = 0;
+  /** @type {number | null} */
   #timer = null;
+  /** @type {number | null} */
   #last;
 
+  /** @param {() => void} done */
   constructor(done) {
     this.#done = done;
     this.#last = setTimeout(this.#end, AT_MOST_MS);
@@ -236,7 +303,7 @@ export class Countdown {
 
   stop() {
     this.pause();
-    clearTimeout(this.#last);
+    if (this.#last !== null) clearTimeout(this.#last);
     this.#last = null;
   }
 

@@ -1,4 +1,9 @@
+// @ts-check
 // One answer as it arrives: the text, and the place up to which it is here. Pure; the socket is somebody else's.
+
+/**
+ * @import { DeltaFrame, FollowCommand, Frame, SnapshotFrame } from "chat/wire"
+ */
 
 import { FINAL_STATES } from "chat/protocol";
 
@@ -8,26 +13,34 @@ export class Following {
   reasoning = "";
   seq = 0;
   state = "queued";
+  /** @type {string | null} */
   #epoch = null;
   #asked = false;
   #askedAnew = false;
 
+  /** @param {string} generation */
   constructor(generation) {
     this.generation = generation;
   }
 
+  /** @returns {boolean} */
   get isFinal() {
     return FINAL_STATES.includes(this.state);
   }
 
+  /** @returns {FollowCommand} */
   ask() {
     this.#asked = true;
-    const command = { type: "follow", generation: this.generation, after: 0 };
-    return this.#epoch === null ? command : { ...command, after: this.seq, epoch: this.#epoch };
+    const { generation, seq } = this;
+    if (this.#epoch === null) return { type: "follow", generation, after: 0 };
+    return { type: "follow", generation, after: seq, epoch: this.#epoch };
   }
 
-  // The command that asks for the whole text: what is here doesn't agree with what upstream sent. Once; then null.
-  // Until that text and its end are here it counts as open again, so that a lost connection doesn't end the asking.
+  /**
+   * The command that asks for the whole text: what is here doesn't agree with what upstream sent. Once; then null.
+   * Until that text and its end are here it counts as open again, so that a lost connection doesn't end the asking.
+   * @returns {FollowCommand | null}
+   */
   askAnew() {
     if (this.#askedAnew) return null;
     this.#askedAnew = true;
@@ -36,13 +49,17 @@ export class Following {
     return this.ask();
   }
 
-  // Takes a frame of this generation. Returns what it did:
-  //   "replaced"  text and reasoning are new
-  //   "appended"  the frame's text and reasoning came after what was here
-  //   "status"    the state, and what the frame says besides
-  //   "finished"  the end; compare length and sha256 with the text
-  //   "gap"       something is missing: ask again
-  //   "ignored"   nothing new
+  /**
+   * Takes a frame of this generation. Returns what it did:
+   * "replaced"  text and reasoning are new
+   * "appended"  the frame's text and reasoning came after what was here
+   * "status"    the state, and what the frame says besides
+   * "finished"  the end; compare length and sha256 with the text
+   * "gap"       something is missing: ask again
+   * "ignored"   nothing new
+   * @param {Frame} frame
+   * @returns {"replaced" | "appended" | "status" | "finished" | "gap" | "ignored"}
+   */
   apply(frame) {
     switch (frame.type) {
       case "snapshot":
@@ -63,10 +80,15 @@ export class Following {
     }
   }
 
+  /** @param {number} head */
   isBehind(head) {
     return !this.isFinal && head > this.seq;
   }
 
+  /**
+   * @param {SnapshotFrame} frame
+   * @returns {"replaced"}
+   */
   #replace(frame) {
     this.text = frame.text;
     this.reasoning = frame.reasoning;
@@ -77,6 +99,10 @@ export class Following {
     return "replaced";
   }
 
+  /**
+   * @param {DeltaFrame} frame
+   * @returns {"appended" | "ignored" | "gap"}
+   */
   #append(frame) {
     // guard: no delta twice
     if (frame.seq <= this.seq) return "ignored";
@@ -89,21 +115,31 @@ export class Following {
     return "appended";
   }
 
-  // Frames of the old following may still be on their way after one has asked: they are no new reason to ask.
+  /**
+   * Frames of the old following may still be on their way after one has asked: they are no new reason to ask.
+   * @returns {"ignored" | "gap"}
+   */
   #gap() {
     return this.#asked ? "ignored" : "gap";
   }
 }
 
-// In code points.
+/**
+ * In code points.
+ * @param {string} text
+ */
 export function lengthOf(text) {
   let length = 0;
   for (const _ of text) length += 1;
   return length;
 }
 
-// Whether `text` is what `finished` describes. SHA-256 is there only on https and on this machine; elsewhere the length
-// has to do.
+/**
+ * Whether `text` is what `finished` describes. SHA-256 is there only on https and on this machine; elsewhere the length
+ * has to do.
+ * @param {string} text
+ * @param {{length: number, sha256: string}} end
+ */
 export async function agrees(text, { length, sha256 }) {
   if (lengthOf(text) !== length) return false;
   if (!globalThis.crypto?.subtle) return true;
@@ -111,6 +147,7 @@ export async function agrees(text, { length, sha256 }) {
   return sha256 === bytesInHex(new Uint8Array(digest));
 }
 
+/** @param {Uint8Array} bytes */
 export function bytesInHex(bytes) {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,18 +1,30 @@
+// @ts-check
 // The answers that this page follows: asks for what is missing, puts what comes into its message, and checks the end.
 //
 // Event: "ended" (detail: {generation}).
+
+/**
+ * @import { Announcer } from "chat/announcer"
+ * @import { MessageView } from "chat/message_view"
+ * @import { Socket } from "chat/socket"
+ * @import { Transcript } from "chat/transcript"
+ * @import { TargetOf } from "chat/types"
+ * @import { DeltaFrame, FinishedFrame, Frame, StatusFrame } from "chat/wire"
+ */
 
 import { tell } from "chat/elements";
 import { agrees, Following } from "chat/following";
 
 const BEHIND_MS = 1_000;
 
-export class Followings extends EventTarget {
+export class Followings extends /** @type {TargetOf<{ ended: { generation: string } }>} */ (EventTarget) {
   #socket;
   #transcript;
   #announcer;
+  /** @type {Map<string, Following>} */
   #all = new Map();
 
+  /** @param {{socket: Socket, transcript: Transcript, announcer: Announcer}} parts */
   constructor({ socket, transcript, announcer }) {
     super();
     this.#socket = socket;
@@ -20,34 +32,52 @@ export class Followings extends EventTarget {
     this.#announcer = announcer;
   }
 
+  /** @param {string} generation */
   has(generation) {
     return this.#all.has(generation);
   }
 
-  // One that was there when the page was loaded: it is asked for after hello.
+  /**
+   * One that was there when the page was loaded: it is asked for after hello.
+   * @param {string} generation
+   * @returns {Following}
+   */
   add(generation) {
-    this.#all.set(generation, new Following(generation));
+    const following = new Following(generation);
+    this.#all.set(generation, following);
+    return following;
   }
 
-  // One that was just accepted here: the portal sends it without being asked.
+  /**
+   * One that was just accepted here: the portal sends it without being asked.
+   * @param {string} generation
+   */
   begin(generation) {
     this.add(generation);
     this.#announcer.begin(generation);
   }
 
-  // Asks for it.
+  /**
+   * Asks for it.
+   * @param {string} generation
+   */
   follow(generation) {
     if (this.has(generation)) return;
-    this.add(generation);
-    this.#socket.send(this.#all.get(generation).ask());
+    this.#socket.send(this.add(generation).ask());
   }
 
-  // Nobody looks on any more. The answer goes on without that.
+  /**
+   * Nobody looks on any more. The answer goes on without that.
+   * @param {string} generation
+   */
   leave(generation) {
     if (this.#all.delete(generation)) this.#socket.send({ type: "unfollow", generation });
   }
 
-  // The portal doesn't know it.
+  /**
+   * The portal doesn't know it.
+   * @param {string} generation
+   */
   lose(generation) {
     return this.#all.delete(generation);
   }
@@ -59,17 +89,21 @@ export class Followings extends EventTarget {
     }
   }
 
-  // A heartbeat may overtake a delta that is just being sent: whoever is still behind a moment later asks again.
+  /**
+   * A heartbeat may overtake a delta that is just being sent: whoever is still behind a moment later asks again.
+   * @param {Record<string, number>} heads
+   */
   compare(heads) {
     for (const [generation, head] of Object.entries(heads)) {
       const following = this.#all.get(generation);
-      if (!following?.isBehind(head)) continue;
+      if (following === undefined || !following.isBehind(head)) continue;
       setTimeout(() => following.isBehind(head) && this.#socket.send(following.ask()), BEHIND_MS);
     }
   }
 
+  /** @param {Frame} frame */
   hear(frame) {
-    const following = this.#all.get(frame.generation);
+    const following = "generation" in frame ? this.#all.get(frame.generation) : undefined;
     if (following === undefined) return;
     const { generation } = following;
     const view = this.#transcript.byGeneration(generation);
@@ -79,21 +113,35 @@ export class Followings extends EventTarget {
         this.#announcer.replace(generation, following.text);
         break;
       case "appended":
-        view?.append(frame.text ?? "", frame.reasoning ?? "");
-        this.#announcer.append(generation, frame.text ?? "");
+        this.#append(generation, view, /** @type {DeltaFrame} */ (frame));
         break;
       case "status":
-        view?.status(frame);
+        view?.status(/** @type {StatusFrame} */ (frame));
         break;
       case "gap":
         this.#socket.send(following.ask());
         break;
       case "finished":
-        this.#finish(following, view, frame);
+        this.#finish(following, view, /** @type {FinishedFrame} */ (frame));
         break;
     }
   }
 
+  /**
+   * @param {string} generation
+   * @param {MessageView | null} view
+   * @param {DeltaFrame} frame
+   */
+  #append(generation, view, { text = "", reasoning = "" }) {
+    view?.append(text, reasoning);
+    this.#announcer.append(generation, text);
+  }
+
+  /**
+   * @param {Following} following
+   * @param {MessageView | null} view
+   * @param {FinishedFrame} frame
+   */
   async #finish(following, view, frame) {
     const { generation } = following;
     if (view !== null) this.#announcer.end(generation, view.finish(frame));

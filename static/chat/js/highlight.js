@@ -1,9 +1,11 @@
+// @ts-check
 // Colours finished code. The highlighter and each language are loaded when an answer first needs them.
 
 import { languageOf, sanitiseCode } from "chat/markdown";
 
 const LONGEST = 20_000;
 
+/** @type {Record<string, string>} */
 const ALIASES = {
   "c#": "csharp",
   "c++": "cpp",
@@ -31,9 +33,13 @@ const ALIASES = {
   zsh: "bash",
 };
 
-// Colours all code below `root` that isn't coloured yet. Code stays readable when anything of this fails.
+/**
+ * Colours all code below `root` that isn't coloured yet. Code stays readable when anything of this fails.
+ * @param {ParentNode} root
+ */
 export async function highlight(root) {
-  for (const code of root.querySelectorAll("pre > code:not([data-coloured])")) {
+  const selector = "pre > code:not([data-coloured])";
+  for (const code of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(selector))) {
     code.dataset.coloured = "";
     const named = languageOf(code).toLowerCase();
     const language = ALIASES[named] ?? named;
@@ -41,7 +47,11 @@ export async function highlight(root) {
   }
 }
 
-// A language that the import map doesn't have ends it here.
+/**
+ * A language that the import map doesn't have ends it here.
+ * @param {HTMLElement} code
+ * @param {string} language
+ */
 async function colour(code, language) {
   const { default: grammar } = await import(`highlight/${language}`);
   const { default: highlighter } = await import("highlight");

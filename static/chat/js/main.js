@@ -1,4 +1,9 @@
+// @ts-check
 // Puts the page together.
+
+/**
+ * @import { Page } from "chat/types"
+ */
 
 import { Announcer } from "chat/announcer";
 import { Branch } from "chat/branch";
@@ -6,6 +11,7 @@ import { Chat } from "chat/chat";
 import { Clipboard } from "chat/clipboard";
 import { Composer } from "chat/composer";
 import { ConnectionNotice } from "chat/connection";
+import { action, find, findPart } from "chat/elements";
 import { Followings } from "chat/followings";
 import { Keys } from "chat/keys";
 import { Meter } from "chat/meter";
@@ -22,25 +28,27 @@ import { Transcript } from "chat/transcript";
 
 const LOGIN_PAUSE_MS = 10_000;
 
-const json = (id) => JSON.parse(document.getElementById(id).textContent);
-const part = (name) => document.querySelector(`[data-part=${name}]`);
-const mould = (name) => document.querySelector(`template[data-mould=${name}]`);
+const json = (/** @type {string} */ id) => JSON.parse(find(document, `#${id}`).textContent);
+const part = (/** @type {string} */ name) => find(document, `[data-part=${name}]`);
+/** @type {(name: string) => HTMLTemplateElement} */
+const mould = (name) => find(document, `template[data-mould=${name}]`);
 
 const local = sturdy(() => localStorage);
 const session = sturdy(() => sessionStorage);
+/** @type {Page} */
 const page = json("page");
 use(json("strings"), document.documentElement.lang);
 
 const requests = new Requests();
-const sidebar = new Sidebar(document.querySelector(".sidebar"), { requests, store: session });
+const sidebar = new Sidebar(find(document, ".sidebar"), { requests, store: session });
 sidebar.start();
 new Theme(part("theme"), local).start();
 const transcript = new Transcript(part("messages"), { user: mould("user"), assistant: mould("assistant") });
 transcript.start();
-const place = new Place(part("messages"), part("pill"));
+const place = new Place(part("messages"), findPart(document, "pill"));
 place.start();
-const dock = part("dock");
-if (dock !== null) new ResizeObserver(fit).observe(dock);
+const dock = findPart(document, "dock");
+if (dock !== null) new ResizeObserver(() => fit(dock)).observe(dock);
 const chosen = transcript.byId(page.message);
 if (chosen !== null) chosen.element.scrollIntoView();
 else if (!transcript.isEmpty) place.toEnd();
@@ -48,26 +56,35 @@ const announcer = new Announcer(part("announcer"));
 const clipboard = new Clipboard(part("messages"), announcer);
 clipboard.start();
 transcript.addEventListener("copy", ({ detail: { view, button } }) => clipboard.copy(button, view.source));
+/** @type {HTMLTextAreaElement | null} */
 const box = document.querySelector("textarea[name=prompt]");
-new Keys(part("keys"), box).start();
+new Keys(/** @type {HTMLDialogElement} */ (part("keys")), box).start();
 
 // Without a model there is nothing to write on.
-if (part("composer") !== null) talk();
+if (box !== null && dock !== null) talk(box, dock);
 
-// A short page is as high as the window, with the composer at its foot.
-function fit() {
-  part("messages").parentElement.style.setProperty("--dock", `${dock.offsetHeight}px`);
+/**
+ * A short page is as high as the window, with the composer at its foot.
+ * @param {HTMLElement} dock
+ */
+function fit(dock) {
+  part("messages").parentElement?.style.setProperty("--dock", `${dock.offsetHeight}px`);
   place.resized();
 }
 
-function talk() {
+/**
+ * @param {HTMLTextAreaElement} box
+ * @param {HTMLElement} dock
+ */
+function talk(box, dock) {
   const storage = new Storage(local, page.user);
+  /** @type {[EventTarget, string][]} */
   const wakers = [
     [window, "online"],
     [document, "visibilitychange"],
   ];
   const socket = new Socket(location.origin.replace("http", "ws") + page.socket, { wakers });
-  const composer = new Composer(part("composer"), {
+  const composer = new Composer(/** @type {HTMLFormElement} */ (part("composer")), {
     drafts: storage,
     conversation: page.conversation,
     limit: page.text_bytes,
@@ -76,20 +93,22 @@ function talk() {
   const parts = {
     deleted: part("deleted"),
     dock,
-    frame: document.querySelector(".transcript"),
+    frame: find(document, ".transcript"),
     title: part("title"),
-    welcome: part("welcome"),
+    welcome: findPart(document, "welcome"),
   };
-  document.querySelector("[data-action=log-out]").form.addEventListener("submit", (event) => {
+  action(document, "log-out").form?.addEventListener("submit", (event) => {
     if (outbox.isEmpty || confirm(text("unsent_at_logout"))) outbox.clear();
     else event.preventDefault();
   });
   composer.start();
-  for (const starter of document.querySelectorAll("[data-action=start]")) {
-    starter.addEventListener("click", () => composer.begin(starter.dataset.prompt));
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  const starters = document.querySelectorAll("[data-action=start]");
+  for (const starter of starters) {
+    starter.addEventListener("click", () => composer.begin(starter.dataset.prompt ?? ""));
   }
   const panel = new Panel(part("panel"), {
-    button: document.querySelector("[data-action=options]"),
+    button: action(document, "options"),
     memory: storage,
     unsaved: new Storage(session, page.user),
     requests,
@@ -106,10 +125,10 @@ function talk() {
     model: composer.model ?? "",
     conversation: branch.conversation ?? "",
     message: branch.parent ?? "",
-    running: transcript.openAnswers.length, // they count when they have ended
+    running: String(transcript.openAnswers.length), // they count when they have ended
   }));
   composer.addEventListener("changed", () => {
-    part("local-notice")?.toggleAttribute("hidden", composer.chosen.local === undefined);
+    findPart(document, "local-notice")?.toggleAttribute("hidden", composer.chosen.local === undefined);
     meter.ask();
   });
   new Chat({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }).start();
@@ -120,14 +139,17 @@ function talk() {
   socket.start();
 }
 
-// When the pages let one in and the socket doesn't, going back and forth would never end.
+/**
+ * When the pages let one in and the socket doesn't, going back and forth would never end.
+ * @param {ConnectionNotice} notice
+ */
 function logIn(notice) {
   const last = Number(session.getItem("chatsite.login"));
   if (Date.now() - last < LOGIN_PAUSE_MS) {
     notice.say("log_in");
     return;
   }
-  session.setItem("chatsite.login", Date.now());
+  session.setItem("chatsite.login", String(Date.now()));
   location.assign(`${page.login}?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 

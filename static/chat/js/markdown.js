@@ -1,3 +1,4 @@
+// @ts-check
 // The one Markdown renderer: history and live answers alike. HTML in the source stays text; what comes out is sanitised
 // once more, and nothing in it loads anything.
 
@@ -5,6 +6,12 @@ import { make } from "chat/elements";
 import { text } from "chat/strings";
 import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
+
+/**
+ * @typedef {import("markdown-it").Token} Token
+ * @typedef {import("markdown-it").StateCore} StateCore
+ * @typedef {import("markdown-it").Env} Env `references`: the link definitions that were found
+ */
 
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
@@ -39,7 +46,7 @@ const SANITISED = {
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   ALLOWED_URI_REGEXP: SAFE_LINK,
-  RETURN_DOM_FRAGMENT: true,
+  RETURN_DOM_FRAGMENT: /** @type {const} */ (true),
 };
 
 const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false });
@@ -47,13 +54,21 @@ markdown.validateLink = (address) => SAFE_LINK.test(address.trim());
 markdown.core.ruler.push("portal", adapt);
 markdown.renderer.rules.image = renderImage;
 
-// Source → tokens. `env.references` holds the link definitions found before, and gets those found now.
+/**
+ * Source → tokens. `env.references` holds the link definitions found before, and gets those found now.
+ * @param {string} source
+ * @param {Env} env
+ */
 export function parse(source, env) {
   return markdown.parse(source, env);
 }
 
-// The last top-level block whose first line is complete can't become a part of what stands before it any more, so
-// everything before it is finished. → {token, offset}: its place in tokens and source; 0 = nothing is.
+/**
+ * The last top-level block whose first line is complete can't become a part of what stands before it any more, so
+ * everything before it is finished. → {token, offset}: its place in tokens and source; 0 = nothing is.
+ * @param {Token[]} tokens
+ * @param {string} source
+ */
 export function finishedPart(tokens, source) {
   const lines = lineStarts(source);
   for (let index = tokens.length - 1; index > 0; index -= 1) {
@@ -65,28 +80,41 @@ export function finishedPart(tokens, source) {
   return { token: 0, offset: 0 };
 }
 
-// As Markdown counts them; the last one may be unfinished or empty.
+/**
+ * As Markdown counts them; the last one may be unfinished or empty.
+ * @param {string} source
+ */
 function lineStarts(source) {
   const starts = [0];
   for (const end of source.matchAll(/\r\n?|\n/g)) starts.push(end.index + end[0].length);
   return starts;
 }
 
+/**
+ * @param {Token[]} tokens
+ * @param {Env} env
+ */
 export function render(tokens, env) {
   const fragment = DOMPurify.sanitize(markdown.renderer.render(tokens, markdown.options, env), SANITISED);
   fragment.querySelectorAll("a").forEach(dressLink);
-  fragment.querySelectorAll("[data-image]").forEach(replaceImage);
+  /** @type {NodeListOf<HTMLElement>} */ (fragment.querySelectorAll("[data-image]")).forEach(replaceImage);
   fragment.querySelectorAll("table").forEach(wrapTable);
   fragment.querySelectorAll("pre").forEach(wrapCode);
-  fragment.querySelectorAll("p, li, h3, h4, h5, h6, blockquote, th, td").forEach((block) => (block.dir = "auto"));
+  for (const block of fragment.querySelectorAll("p, li, h3, h4, h5, h6, blockquote, th, td")) {
+    block.setAttribute("dir", "auto");
+  }
   return fragment;
 }
 
+/** @param {string} html */
 export function sanitiseCode(html) {
   return DOMPurify.sanitize(html, { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"], RETURN_DOM_FRAGMENT: true });
 }
 
-// Headings begin at h3, because each speaker is an h2; alignment becomes a class, because styles are not allowed.
+/**
+ * Headings begin at h3, because each speaker is an h2; alignment becomes a class, because styles are not allowed.
+ * @param {StateCore} state
+ */
 function adapt(state) {
   for (const token of state.tokens) {
     if (token.type === "heading_open" || token.type === "heading_close") {
@@ -98,12 +126,17 @@ function adapt(state) {
   }
 }
 
+/**
+ * @param {Token[]} tokens
+ * @param {number} index
+ */
 function renderImage(tokens, index) {
   const { escapeHtml } = markdown.utils;
   const token = tokens[index];
-  return `<span data-image="${escapeHtml(token.attrGet("src") ?? "")}">${escapeHtml(token.content)}</span>`;
+  return `<span data-image="${escapeHtml(String(token.attrGet("src") ?? ""))}">${escapeHtml(token.content)}</span>`;
 }
 
+/** @param {HTMLAnchorElement} link */
 function dressLink(link) {
   if (!SAFE_LINK.test(link.getAttribute("href") ?? "")) {
     link.replaceWith(...link.childNodes);
@@ -114,21 +147,28 @@ function dressLink(link) {
   if (host !== "" && !link.textContent.includes(host)) link.after(make("span", "link__host", host));
 }
 
-// A remote image would tell its server what stands in the conversation: only its host is shown.
+/**
+ * A remote image would tell its server what stands in the conversation: only its host is shown.
+ * @param {HTMLElement} image
+ */
 function replaceImage(image) {
-  const address = image.dataset.image;
+  const address = image.dataset.image ?? "";
   const host = hostOf(address);
   const inLink = image.closest("a") !== null;
-  const chip = make(inLink || host === "" ? "span" : "a", "blocked", image.textContent);
+  const chip =
+    inLink || host === ""
+      ? make("span", "blocked", image.textContent)
+      : leadOut(Object.assign(make("a", "blocked", image.textContent), { href: address }));
   if (host !== "") chip.append(make("span", "blocked__host", text("image_not_loaded", { host })));
-  if (chip.localName === "a") leadOut(Object.assign(chip, { href: address }));
   image.replaceWith(chip);
 }
 
+/** @param {HTMLAnchorElement} link */
 function leadOut(link) {
-  Object.assign(link, { rel: "noopener noreferrer nofollow", target: "_blank" });
+  return Object.assign(link, { rel: "noopener noreferrer nofollow", target: "_blank" });
 }
 
+/** @param {HTMLTableElement} table */
 function wrapTable(table) {
   const frame = make("div", "scroll");
   Object.assign(frame, { tabIndex: 0, role: "region", ariaLabel: text("table") });
@@ -136,6 +176,7 @@ function wrapTable(table) {
   frame.append(table);
 }
 
+/** @param {HTMLPreElement} pre */
 function wrapCode(pre) {
   const figure = make("figure", "code");
   const head = make("figcaption", "code__head");
@@ -145,8 +186,11 @@ function wrapCode(pre) {
   figure.append(head, pre);
 }
 
-// Gives each code block below `root` its button, if it has none; finished blocks only, so that none comes and goes
-// while a block is rendered again and again. chat/clipboard hears them.
+/**
+ * Gives each code block below `root` its button, if it has none; finished blocks only, so that none comes and goes
+ * while a block is rendered again and again. chat/clipboard hears them.
+ * @param {ParentNode} root
+ */
 export function addCopyButtons(root) {
   for (const head of root.querySelectorAll(".code__head:not(:has(button))")) {
     const button = make("button", "button button--quiet button--small code__copy", text("copy"));
@@ -156,10 +200,12 @@ export function addCopyButtons(root) {
   }
 }
 
+/** @param {Element | null} code */
 export function languageOf(code) {
   return /(?:^|\s)language-(\S+)/.exec(code?.className ?? "")?.[1] ?? "";
 }
 
+/** @param {string} address */
 function hostOf(address) {
   return URL.canParse(address) ? new URL(address).host : "";
 }

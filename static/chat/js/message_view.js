@@ -1,6 +1,13 @@
+// @ts-check
 // One message of the transcript: the element made by templates/chat/_message.html, brought to life.
 
-import { action, part, show, tell } from "chat/elements";
+/**
+ * @import { Progress } from "chat/receipt"
+ * @import { Transcript } from "chat/transcript"
+ * @import { FinishedFrame } from "chat/wire"
+ */
+
+import { action, part, show, targetOf, tell } from "chat/elements";
 import { grouped, showTime } from "chat/figures";
 import { lengthOf } from "chat/following";
 import { Prose } from "chat/prose";
@@ -12,17 +19,23 @@ export class MessageView {
   element;
   isOnItsWay = false; // not accepted yet
   #stage;
+  /** @type {Prose | null} */
   #prose = null;
+  /** @type {Receipt | null} */
   #receipt = null;
 
-  // `stage`: the transcript, whose events tell what is wanted.
+  /**
+   * `stage`: the transcript, whose events tell what is wanted.
+   * @param {HTMLElement} element
+   * @param {Transcript} stage
+   */
   constructor(element, stage) {
     this.element = element;
     this.#stage = stage;
     element.addEventListener("click", this.#press);
     if (!this.isAnswer) return;
     this.#prose = new Prose(this.#part("content"), this.#grown);
-    this.#receipt = new Receipt(this.#part("receipt"));
+    this.#receipt = new Receipt(/** @type {HTMLDetailsElement} */ (this.#part("receipt")));
   }
 
   get isAnswer() {
@@ -30,17 +43,18 @@ export class MessageView {
   }
 
   get isOpen() {
-    return this.isAnswer && OPEN_STATES.includes(this.element.dataset.state);
+    return this.isAnswer && OPEN_STATES.includes(this.element.dataset.state ?? "");
   }
 
   get generation() {
-    return this.element.dataset.generation;
+    return this.element.dataset.generation ?? "";
   }
 
   get id() {
-    return this.element.dataset.messageId;
+    return this.element.dataset.messageId ?? "";
   }
 
+  /** @param {string} value */
   set id(value) {
     this.element.dataset.messageId = value;
   }
@@ -50,89 +64,116 @@ export class MessageView {
     return versionsOf(this.element);
   }
 
+  /** @param {string[]} ids */
   set versions(ids) {
     const place = ids.indexOf(this.id);
     this.element.dataset.versions = ids.join(" ");
     this.#part("versions").hidden = ids.length < 2;
     this.#part("place").textContent = `${place + 1}/${ids.length}`;
     this.#part("place").ariaLabel = text("version_of", { place: place + 1, total: ids.length });
-    lead(action(this.element, "previous"), ids[place - 1]);
-    lead(action(this.element, "next"), ids[place + 1]);
+    this.#lead("previous", ids[place - 1]);
+    this.#lead("next", ids[place + 1]);
   }
 
   get source() {
-    return this.isAnswer ? this.#prose.source : this.#part("content").textContent;
+    return this.#prose === null ? this.#part("content").textContent : this.#prose.source;
   }
 
+  /** @param {string} name */
   set speaker(name) {
     this.#part("speaker").textContent = name;
   }
 
+  /** @param {Date} moment */
   set writtenAt(moment) {
-    const time = this.#part("time");
+    const time = /** @type {HTMLTimeElement} */ (this.#part("time"));
     time.dateTime = moment.toISOString();
     showTime(time);
   }
 
+  /** @param {string} content */
   set prompt(content) {
     this.#part("content").textContent = content;
   }
 
-  // At a prompt that is not accepted yet, or an answer that another one is asked for; "" takes it away.
+  /**
+   * At a prompt that is not accepted yet, or an answer that another one is asked for; "" takes it away.
+   * @param {string} note
+   */
   set pending(note) {
     show(this.#part("pending"), note);
   }
 
+  /** @param {boolean} may */
   set canRetry(may) {
     for (const name of ["continue", "retry", "again"]) action(this.element, name).disabled = !may;
   }
 
   renderStored() {
     if (!this.isAnswer || this.isOpen) return;
-    this.#prose.replace(this.#part("content").textContent);
-    this.#prose.close();
+    this.#prose?.replace(this.#part("content").textContent);
+    this.#prose?.close();
   }
 
+  /**
+   * @param {string} id
+   * @param {string} generation
+   * @param {string} state
+   */
   begin(id, generation, state) {
     this.id = id;
     this.element.dataset.generation = generation;
     this.#setState(state);
-    this.#receipt.live({ phase: "queued" });
+    this.#receipt?.live({ phase: "queued" });
   }
 
+  /** @param {string} state */
   #setState(state) {
     this.element.dataset.state = state;
     this.element.ariaBusy = this.isOpen ? "true" : null;
   }
 
+  /**
+   * @param {string} content
+   * @param {string} reasoning
+   */
   replace(content, reasoning) {
-    this.#prose.replace(content);
+    this.#prose?.replace(content);
     this.#part("reasoning-text").textContent = reasoning;
     this.#part("reasoning").hidden = reasoning === "";
-    this.#receipt.count(lengthOf(content), lengthOf(reasoning));
+    this.#receipt?.count(lengthOf(content), lengthOf(reasoning));
   }
 
-  // What a frame adds, and no more than that: a long answer has thousands of them.
+  /**
+   * What a frame adds, and no more than that: a long answer has thousands of them.
+   * @param {string} content
+   * @param {string} reasoning
+   */
   append(content, reasoning) {
-    if (content !== "") this.#prose.append(content);
+    if (content !== "") this.#prose?.append(content);
     if (reasoning !== "") this.#reason(reasoning);
-    this.#receipt.countMore(lengthOf(content), lengthOf(reasoning));
+    this.#receipt?.countMore(lengthOf(content), lengthOf(reasoning));
   }
 
+  /** @param {Progress} frame */
   status(frame) {
-    this.#setState(frame.state);
-    this.#receipt.live(frame);
+    if (frame.state !== undefined) this.#setState(frame.state);
+    this.#receipt?.live(frame);
     this.pending = frame.message ?? "";
     const turns = frame.turns_left_out;
     if (turns) show(this.#part("left-out"), text("left_out", { turns }, turns));
   }
 
-  // The end. Returns a sentence about it, to be read out.
+  /**
+   * The end. Returns a sentence about it, to be read out.
+   * @param {FinishedFrame} frame
+   * @returns {string}
+   */
   finish(frame) {
-    this.#prose.close();
+    this.#prose?.close();
     this.#setState(frame.state);
     this.pending = "";
-    this.#receipt.freeze(frame);
+    this.#receipt?.freeze(frame);
     const reason = frame.message ?? "";
     this.#fail(reason, frame.code ?? "");
     if (reason !== "") return text("announce_ended", { reason });
@@ -141,9 +182,10 @@ export class MessageView {
     return text("announce_finished_tokens", { tokens: grouped(tokens) }, tokens);
   }
 
+  /** @param {string} message */
   lose(message) {
-    this.#prose.close();
-    this.#receipt.stop();
+    this.#prose?.close();
+    this.#receipt?.stop();
     this.#setState("failed");
     this.#part("receipt").hidden = true;
     this.#fail(message, "");
@@ -154,25 +196,35 @@ export class MessageView {
     this.element.remove();
   }
 
+  /**
+   * @param {string} reason
+   * @param {string} code
+   */
   #fail(reason, code) {
     this.#part("failure").hidden = reason === "";
     this.#part("reason").textContent = reason;
     this.#part("code").textContent = code;
   }
 
+  /** @param {string} added */
   #reason(added) {
     const reasoning = this.#part("reasoning-text");
-    if (reasoning.firstChild === null) reasoning.append(added);
-    else reasoning.firstChild.appendData(added);
-    this.#part("reasoning").hidden = false;
-    if (this.#part("reasoning").open) this.#grown();
+    const node = /** @type {Text | null} */ (reasoning.firstChild);
+    if (node === null) reasoning.append(added);
+    else node.appendData(added);
+    const fold = /** @type {HTMLDetailsElement} */ (this.#part("reasoning"));
+    fold.hidden = false;
+    if (fold.open) this.#grown();
   }
 
   #grown = () => tell(this.#stage, "grown");
 
+  /** @type {(event: MouseEvent) => void} */
   #press = (event) => {
-    const button = event.target.closest("[data-action]");
-    const name = button?.dataset.action;
+    /** @type {HTMLElement | null} */
+    const button = targetOf(event).closest("[data-action]");
+    if (button === null) return;
+    const name = button.dataset.action;
     switch (name) {
       case "continue":
       case "retry":
@@ -194,19 +246,30 @@ export class MessageView {
     }
   };
 
+  /**
+   * A link to another version; without one it leads nowhere and says so.
+   * @param {"previous" | "next"} name
+   * @param {string | undefined} version
+   */
+  #lead(name, version) {
+    /** @type {HTMLAnchorElement} */
+    const link = action(this.element, name);
+    link.dataset.version = version ?? "";
+    link.ariaDisabled = version === undefined ? "true" : null;
+    if (version === undefined) link.removeAttribute("href");
+    else link.href = `?message=${version}`;
+  }
+
+  /** @param {string} name */
   #part(name) {
     return part(this.element, name);
   }
 }
 
+/**
+ * @param {HTMLElement} element
+ * @returns {string[]}
+ */
 export function versionsOf(element) {
-  return element.dataset.versions.split(" ").filter((id) => id !== "");
-}
-
-// A link to another version; without one it leads nowhere and says so.
-function lead(link, version) {
-  link.dataset.version = version ?? "";
-  link.ariaDisabled = version === undefined ? "true" : null;
-  if (version === undefined) link.removeAttribute("href");
-  else link.href = `?message=${version}`;
+  return (element.dataset.versions ?? "").split(" ").filter((id) => id !== "");
 }

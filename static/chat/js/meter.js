@@ -1,4 +1,10 @@
+// @ts-check
 // How much of the context window the next prompt takes, counted when one pauses.
+
+/**
+ * @import { Requests } from "chat/requests"
+ * @import { Reply } from "chat/types"
+ */
 
 import { part } from "chat/elements";
 
@@ -8,10 +14,17 @@ export class Meter {
   #element;
   #requests;
   #read;
+  /** @type {string | null | undefined} */
   #asked;
+  /** @type {number | undefined} */
   #timer;
 
-  // `requests` of its own: a count sends nobody to log in.
+  /**
+   * `requests` of its own: a count sends nobody to log in.
+   * @param {HTMLElement} element
+   * @param {Requests} requests
+   * @param {() => Record<string, string>} read
+   */
   constructor(element, requests, read) {
     this.#element = element;
     this.#requests = requests;
@@ -29,13 +42,14 @@ export class Meter {
     const asked = JSON.stringify(fields);
     if (asked === this.#asked) return;
     this.#asked = asked;
+    /** @type {Reply<{words: string, used: string, percent: number, near: boolean}>} */
     const { json } = await this.#requests.post("/chat/tokens/", fields);
     if (asked !== this.#asked) return;
-    this.#asked = json && asked;
+    this.#asked = json === null ? null : asked;
     if (!json) return;
     part(this.#element, "words").textContent = json.words;
     part(this.#element, "used").textContent = json.used;
-    part(this.#element, "share").value = json.percent;
+    /** @type {HTMLMeterElement} */ (part(this.#element, "share")).value = json.percent;
     this.#element.classList.toggle("tokens--near", json.near);
   };
 }

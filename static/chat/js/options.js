@@ -1,31 +1,58 @@
+// @ts-check
 // The options of a conversation: how they stand in their fields, and what of them the portal doesn't have yet.
+
+/**
+ * @import { Requests } from "chat/requests"
+ * @import { Storage } from "chat/storage"
+ * @import { Details, FormErrors, Reply, TargetOf } from "chat/types"
+ */
 
 import { tell } from "chat/elements";
 
 const START = "option.";
 const NEW = "new";
 const TRY_AGAIN = [0, 403, 408, 429];
+/** @type {Record<string, string>} */
 const ESCAPES = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-// How a value of the portal's is written in its field; chat/forms.py reads it.
+/**
+ * @typedef {{ name: string, conversation: string, field: string, value: string }} Change
+ * @typedef {{ id: string, address: string }} Created
+ * @typedef {{
+ *   saved: { field: string, details: Details },
+ *   refused: { field: string, message: string | null },
+ *   away: null,
+ *   created: Created,
+ * }} Events
+ */
+
+/**
+ * How a value of the portal's is written in its field; chat/forms.py reads it.
+ * @param {unknown} value
+ * @returns {string}
+ */
 export function written(value) {
   if (!Array.isArray(value)) return String(value ?? "");
-  return value.map((one) => one.replace(/[\\\n\r\t]/g, (found) => ESCAPES[found])).join("\n");
+  return value.map((one) => String(one).replace(/[\\\n\r\t]/g, (found) => ESCAPES[found])).join("\n");
 }
 
 // Holds every change until the portal has taken or refused it, also through a reload; `storage` is this tab's. One
 // request at a time, with one field in each: a wrong one holds up no other, and none overtakes another.
 //
 // Events: "saved" (detail: {field, details}), "refused" ({field, message}), "away", "created" ({id, address}).
-export class Options extends EventTarget {
+export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
   isHeld = false; // a prompt on its way makes the conversation
   #requests;
   #storage;
   #chat;
   #conversation;
+  /** @type {Promise<unknown>} */
   #work = Promise.resolve();
 
-  // `chat`: the address under which all conversations are; `conversation` null = not there yet.
+  /**
+   * `chat`: the address under which all conversations are; `conversation` null = not there yet.
+   * @param {{requests: Requests, storage: Storage, chat: string, conversation: string | null}} parts
+   */
   constructor({ requests, storage, chat, conversation }) {
     super();
     this.#requests = requests;
@@ -47,29 +74,45 @@ export class Options extends EventTarget {
     }
   }
 
+  /**
+   * @param {string} field
+   * @param {string} value
+   */
   change(field, value) {
     this.#storage.set(this.#name(field), value);
   }
 
+  /** @param {string} field */
   drop(field) {
     this.#storage.remove(this.#name(field));
   }
 
-  // What the portal doesn't have yet; null when it has everything.
+  /**
+   * What the portal doesn't have yet; null when it has everything.
+   * @param {string} field
+   */
   unsaved(field) {
     return this.#storage.get(this.#name(field));
   }
 
-  // Resolves when everything is saved that can be saved now.
+  /**
+   * Resolves when everything is saved that can be saved now.
+   * @returns {Promise<void>}
+   */
   save() {
-    this.#work = this.#work.then(this.#saveAll);
-    return this.#work;
+    const work = this.#work.then(this.#saveAll);
+    this.#work = work;
+    return work;
   }
 
-  // → {status, json}: as the portal has them, once all that goes before is saved.
+  /**
+   * → {status, json}: as the portal has them, once all that goes before is saved.
+   * @returns {Promise<Reply<Details>>}
+   */
   read() {
-    this.#work = this.#work.then(() => this.#requests.get(this.#address(this.#conversation)));
-    return this.#work;
+    const work = this.#work.then(() => this.#requests.get(this.#address(this.#conversation)));
+    this.#work = work;
+    return work;
   }
 
   #saveAll = async () => {
@@ -82,6 +125,7 @@ export class Options extends EventTarget {
   };
 
   async #create() {
+    /** @type {Reply<Created>} */
     const { status, json } = await this.#requests.post(this.#chat);
     if (status !== 201 || json === null) {
       tell(this, "away");
@@ -95,7 +139,12 @@ export class Options extends EventTarget {
     return true;
   }
 
+  /**
+   * @param {Change} change
+   * @returns {Promise<boolean>}
+   */
   async #saveOne({ name, conversation, field, value }) {
+    /** @type {Reply<Details>} */
     const { status, json } = await this.#requests.post(this.#address(conversation), { [field]: value });
     const isCut = status === 200 && json === null;
     if (isCut || status >= 500 || TRY_AGAIN.includes(status)) {
@@ -105,26 +154,30 @@ export class Options extends EventTarget {
     const isOutdated = this.#storage.get(name) !== value; // changed meanwhile; then that goes next
     if (!isOutdated) this.#storage.remove(name);
     if (isOutdated || conversation !== this.#conversation) return true;
-    if (status === 200) tell(this, "saved", { field, details: json });
+    if (status === 200 && json !== null) tell(this, "saved", { field, details: json });
     else tell(this, "refused", { field, message: json?.errors?.[field] ?? null });
     return true;
   }
 
+  /** @returns {Change[]} */
   #unsaved() {
     return this.#storage.names(START).map((name) => {
       const [, conversation, field] = name.split(".");
-      return { name, conversation, field, value: this.#storage.get(name) };
+      return { name, conversation, field, value: this.#storage.get(name) ?? "" };
     });
   }
 
+  /** @param {string} wanted */
   #unsavedOf(wanted) {
     return this.#unsaved().filter(({ conversation }) => conversation === wanted);
   }
 
+  /** @param {string} field */
   #name(field) {
     return `${START}${this.#conversation ?? NEW}.${field}`;
   }
 
+  /** @param {string | null} conversation */
   #address(conversation) {
     return `${this.#chat}${conversation}/details/`;
   }

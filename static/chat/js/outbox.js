@@ -1,17 +1,34 @@
+// @ts-check
 // Prompts on their way: each is kept until it is accepted or refused, and sent again with the same key after every
 // reconnect. One stored item for each, so that two tabs never write over each other.
+
+/**
+ * @import { Storage } from "chat/storage"
+ * @import { ContinueCommand, RegenerateCommand, SendCommand } from "chat/wire"
+ */
 
 import { bytesInHex } from "chat/following";
 
 const START = "outbox.";
 const FOREIGN_AFTER_MS = 10_000;
 
+/**
+ * @typedef {SendCommand | RegenerateCommand | ContinueCommand} PromptCommand
+ * @typedef {{ command: PromptCommand, tab: string, at: number }} Entry
+ */
+
 export class Outbox {
   #storage;
   #tab;
   #now;
+  /** @type {Map<string, Entry>} */
   #held;
 
+  /**
+   * @param {Storage} storage
+   * @param {string} tab
+   * @param {() => number} [now]
+   */
   constructor(storage, tab, now = Date.now) {
     this.#storage = storage;
     this.#tab = tab;
@@ -20,6 +37,10 @@ export class Outbox {
     this.#held = new Map(own.map((entry) => [entry.command.key, entry]));
   }
 
+  /**
+   * @param {PromptCommand} command
+   * @returns {Entry}
+   */
   add(command) {
     const entry = { command, tab: this.#tab, at: this.#now() };
     this.#storage.set(START + command.key, JSON.stringify(entry));
@@ -27,11 +48,16 @@ export class Outbox {
     return entry;
   }
 
-  // A tab's own stays known to it when another one sent it too and was faster to remove it.
+  /**
+   * A tab's own stays known to it when another one sent it too and was faster to remove it.
+   * @param {string} key
+   * @returns {Entry | null}
+   */
   get(key) {
     return read(this.#storage.get(START + key)) ?? this.#held.get(key) ?? null;
   }
 
+  /** @param {string} key */
   remove(key) {
     const entry = this.get(key);
     this.#storage.remove(START + key);
@@ -60,19 +86,31 @@ export class Outbox {
     return [...this.mine(), ...foreign];
   }
 
+  /** @param {Entry} entry */
   isMine(entry) {
     return this.#held.has(entry.command.key);
   }
 
-  // The command that asks for another answer than `message` and is on its way, from whichever tab; null without one.
+  /**
+   * The command that asks for another answer than `message` and is on its way, from whichever tab; null without one.
+   * @param {string | undefined} message
+   */
   anotherOf(message) {
-    return this.#stored().find(({ command }) => command.message === message)?.command ?? null;
+    return this.#stored().find(({ command }) => answered(command) === message)?.command ?? null;
   }
 
   #stored() {
     const entries = this.#storage.names(START).map((name) => read(this.#storage.get(name)));
     return entries.filter((entry) => entry !== null).sort((one, other) => one.at - other.at);
   }
+}
+
+/**
+ * The message that another answer is asked for; undefined for a prompt.
+ * @param {PromptCommand} command
+ */
+export function answered(command) {
+  return command.type === "send" ? undefined : command.message;
 }
 
 // A UUID for a new intent. `crypto.randomUUID` would be there only on https and on this machine.
@@ -83,6 +121,10 @@ export function newKey() {
   return bytesInHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/**
+ * @param {string | null} text
+ * @returns {Entry | null}
+ */
 function read(text) {
   if (text === null) return null;
   try {

@@ -1,8 +1,16 @@
+// @ts-check
 // The options of the conversation: a column beside the work, on small screens a sheet over it. Saves by itself.
 //
 // Event: "created" (detail: {id, address}): the first change made the conversation.
 
-import { action, part, tell } from "chat/elements";
+/**
+ * @import { Created } from "chat/options"
+ * @import { Requests } from "chat/requests"
+ * @import { Storage } from "chat/storage"
+ * @import { Details, TargetOf } from "chat/types"
+ */
+
+import { action, find, part, tell } from "chat/elements";
 import { Options, written } from "chat/options";
 import { text } from "chat/strings";
 
@@ -10,23 +18,33 @@ const SAVE_MS = 600;
 const FLUSH_MS = 2_000;
 const IS_OPEN = "panel";
 
-export class Panel extends EventTarget {
+/** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
+
+export class Panel extends /** @type {TargetOf<{ created: Created }>} */ (EventTarget) {
   #element;
   #button;
   #form;
+  #app;
   #memory;
   #options;
   #wide = matchMedia("(min-width: 64rem)");
+  /** @type {Map<string, string>} */
   #kept = new Map();
 
+  /** @type {number | null} */
   #timer = null;
 
-  // `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
+  /**
+   * `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
+   * @param {HTMLElement} element
+   * @param {{button: HTMLButtonElement, memory: Storage, unsaved: Storage, requests: Requests, chat: string, conversation: string | null}} parts
+   */
   constructor(element, { button, memory, unsaved, requests, chat, conversation }) {
     super();
     this.#element = element;
     this.#button = button;
-    this.#form = element.querySelector("form");
+    this.#form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
+    this.#app = /** @type {HTMLElement} */ (element.parentElement);
     this.#memory = memory;
     this.#options = new Options({ requests, storage: unsaved, chat, conversation });
   }
@@ -50,18 +68,22 @@ export class Panel extends EventTarget {
       // Until it is known what stands there, nobody may write over it.
       field.readOnly = this.#options.conversation !== null;
     }
-    this.#element.parentElement.classList.toggle("app--panel", this.#memory.get(IS_OPEN) !== null);
+    this.#app.classList.toggle("app--panel", this.#memory.get(IS_OPEN) !== null);
     this.#tell();
     this.#refresh();
   }
 
+  /** @param {string} id */
   set conversation(id) {
     if (this.#options.conversation !== null) return;
     this.#options.conversation = id;
     this.save();
   }
 
-  // Whether a prompt is on its way to make it.
+  /**
+   * Whether a prompt is on its way to make it.
+   * @param {boolean} isHeld
+   */
   set isHeld(isHeld) {
     this.#options.isHeld = isHeld;
   }
@@ -75,13 +97,16 @@ export class Panel extends EventTarget {
     return !this.#fields.some(this.#isUnsaved);
   }
 
-  // Resolves when everything is saved that can be saved now, or after two seconds.
+  /**
+   * Resolves when everything is saved that can be saved now, or after two seconds.
+   * @returns {Promise<void>}
+   */
   flush() {
     return Promise.race([this.save(), new Promise((resolve) => setTimeout(resolve, FLUSH_MS))]);
   }
 
   save = () => {
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     for (const field of this.#fields) {
       if (field.validity.badInput) this.#say(field, text("option_no_number"), true);
@@ -89,28 +114,31 @@ export class Panel extends EventTarget {
     return this.#options.save();
   };
 
+  /** @returns {Field[]} */
   get #fields() {
-    return [...this.#form.elements].filter(({ name }) => name !== "");
+    return /** @type {Field[]} */ ([...this.#form.elements]).filter(({ name }) => name !== "");
   }
 
   get #isOpen() {
-    return this.#wide.matches
-      ? this.#element.parentElement.classList.contains("app--panel")
-      : this.#element.matches(":popover-open");
+    return this.#wide.matches ? this.#app.classList.contains("app--panel") : this.#element.matches(":popover-open");
   }
 
-  // As a sheet it is a popover, which the browser opens and closes.
+  /**
+   * As a sheet it is a popover, which the browser opens and closes.
+   * @type {(event: Event) => void}
+   */
   #press = (event) => {
     if (!this.#wide.matches) return;
     event.preventDefault();
     const isOpen = !this.#isOpen;
     if (isOpen) this.#memory.set(IS_OPEN, "open");
     else this.#memory.remove(IS_OPEN);
-    this.#element.parentElement.classList.toggle("app--panel", isOpen);
+    this.#app.classList.toggle("app--panel", isOpen);
     this.#toggled();
     if (!isOpen) this.#button.focus({ preventScroll: true });
   };
 
+  /** @type {(event: KeyboardEvent) => void} */
   #leave = (event) => {
     if (event.key === "Escape" && !event.shiftKey && !event.isComposing) this.#press(event);
   };
@@ -150,58 +178,80 @@ export class Panel extends EventTarget {
     }
   };
 
+  /** @param {Field} field */
   #isBeingWritten(field) {
     return field.ariaInvalid === "true" || field.validity.badInput || this.#isUnsaved(field);
   }
 
+  /** @type {(field: Field) => boolean} */
   #isUnsaved = ({ name }) => this.#options.unsaved(name) !== null;
 
+  /** @param {string} name */
+  #field(name) {
+    return /** @type {Field} */ (this.#form.elements.namedItem(name));
+  }
+
+  /** @type {(event: Event) => void} */
   #submit = (event) => {
     event.preventDefault();
     this.save();
   };
 
-  #type = ({ target: field }) => {
+  /** @type {(event: Event) => void} */
+  #type = ({ target }) => {
+    const field = /** @type {Field} */ (target);
     const isChanged = this.#isUnsaved(field) || field.value !== (this.#kept.get(field.name) ?? "");
     this.#say(field, "");
     if (field.validity.badInput) this.#options.drop(field.name);
     else if (isChanged) this.#options.change(field.name, field.value);
-    clearTimeout(this.#timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(this.save, SAVE_MS);
   };
 
+  /** @type {(event: CustomEvent<{field: string, details: Details}>) => void} */
   #saved = ({ detail }) => {
-    const field = this.#form.elements[detail.field];
+    const field = this.#field(detail.field);
     this.#kept.set(field.name, written(detail.details[field.name]));
     if (field !== document.activeElement) this.#show(field);
     write(part(this.#element, "panel-state"), "");
     this.#say(field, text("option_saved"));
   };
 
+  /** @type {(event: CustomEvent<{field: string, message: string | null}>) => void} */
   #refused = ({ detail }) => {
-    this.#say(this.#form.elements[detail.field], detail.message ?? text("option_refused"), true);
+    this.#say(this.#field(detail.field), detail.message ?? text("option_refused"), true);
   };
 
   #away = () => {
     for (const field of this.#fields.filter(this.#isUnsaved)) this.#say(field, text("option_away"));
   };
 
+  /** @param {Field} field */
   #show(field) {
-    const kept = this.#kept.get(field.name);
+    const kept = this.#kept.get(field.name) ?? "";
     if (field.value === kept) return;
     field.value = kept;
     this.#say(field, "");
   }
 
+  /**
+   * @param {Field} field
+   * @param {string} words
+   * @param {boolean} [isWrong]
+   */
   #say(field, words, isWrong = false) {
-    const note = this.#form.querySelector(`[data-note=${field.name}]`);
+    const note = find(this.#form, `[data-note=${field.name}]`);
     write(note, words);
     note.classList.toggle("panel__note--bad", isWrong);
     field.ariaInvalid = isWrong ? "true" : null;
   }
 }
 
-// Only what changes: a live region would be read out again.
+/**
+ * Only what changes: a live region would be read out again.
+ * @param {Element} element
+ * @param {string} words
+ */
 function write(element, words) {
   if (element.textContent !== words) element.textContent = words;
 }

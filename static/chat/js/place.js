@@ -1,7 +1,8 @@
+// @ts-check
 // The reader's place: at the end the page goes along with the text; anywhere else it stays where the reader is, and a
 // button says that there is more below.
 
-import { writesIn } from "chat/elements";
+import { targetOf, writesIn } from "chat/elements";
 
 const NEAR_PX = 48;
 const UPWARD_KEYS = ["ArrowUp", "PageUp", "Home"];
@@ -13,7 +14,11 @@ export class Place {
   #lastY = 0;
   #touchedAt = 0;
 
-  // `text`: the element whose text grows; `pill`: the button, null on a page where nothing grows.
+  /**
+   * `text`: the element whose text grows; `pill`: the button, null on a page where nothing grows.
+   * @param {HTMLElement} text
+   * @param {HTMLElement | null} pill
+   */
   constructor(text, pill) {
     this.#text = text;
     this.#pill = pill;
@@ -39,7 +44,11 @@ export class Place {
     else if (this.#left > NEAR_PX) this.#showPill(true);
   };
 
-  // The reader looks at `element`, which stood at `top`, in px from the upper edge of the window.
+  /**
+   * The reader looks at `element`, which stood at `top`, in px from the upper edge of the window.
+   * @param {Element} element
+   * @param {number} top
+   */
   keepAt(element, top) {
     scrollBy({ top: element.getBoundingClientRect().top - top, behavior: "instant" });
     this.#lastY = scrollY;
@@ -59,7 +68,7 @@ export class Place {
   // Whoever selects text, or stands in it with the keyboard, has a hand on it.
   get #isHeld() {
     const selection = getSelection();
-    if (!selection.isCollapsed && this.#text.contains(selection.anchorNode)) return true;
+    if (selection !== null && !selection.isCollapsed && this.#text.contains(selection.anchorNode)) return true;
     return this.#text.contains(document.activeElement);
   }
 
@@ -73,6 +82,7 @@ export class Place {
     if (scrollY > 0) this.#follows = false;
   }
 
+  /** @param {boolean} isShown */
   #showPill(isShown) {
     if (this.#pill !== null) this.#pill.hidden = !isShown;
   }
@@ -90,29 +100,40 @@ export class Place {
     if (this.#follows) this.toEnd();
   };
 
+  /** @type {(event: WheelEvent) => void} */
   #wheeled = (event) => {
-    if (event.ctrlKey || scrollsItself(event.target)) return;
+    if (event.ctrlKey || scrollsItself(targetOf(event))) return;
     if (event.deltaY < 0) this.#letGo();
     else if (event.deltaY > 0 && this.#left <= NEAR_PX) this.#follow();
   };
 
+  /** @type {(event: TouchEvent) => void} */
   #touched = (event) => {
     this.#touchedAt = event.touches[0].clientY;
   };
 
+  /** @type {(event: TouchEvent) => void} */
   #dragged = (event) => {
-    if (event.touches[0].clientY > this.#touchedAt && !scrollsItself(event.target)) this.#letGo();
+    if (event.touches[0].clientY > this.#touchedAt && !scrollsItself(targetOf(event))) this.#letGo();
   };
 
+  /** @type {(event: KeyboardEvent) => void} */
   #pressed = (event) => {
     const isUpward = UPWARD_KEYS.includes(event.key) || (event.key === " " && event.shiftKey);
-    if (isUpward && !writesIn(event.target) && !scrollsItself(event.target)) this.#letGo();
+    if (isUpward && !writesIn(targetOf(event)) && !scrollsItself(targetOf(event))) this.#letGo();
   };
 }
 
-// Whether a list or a box of its own moves there.
+/**
+ * Whether a list or a box of its own moves there.
+ * @param {Element} element
+ */
 function scrollsItself(element) {
-  for (let one = element; one !== null && one !== document.body; one = one.parentElement) {
+  for (
+    let one = /** @type {Element | null} */ (element);
+    one !== null && one !== document.body;
+    one = one.parentElement
+  ) {
     if (one.scrollHeight > one.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(one).overflowY)) return true;
   }
   return false;

@@ -1,5 +1,10 @@
+// @ts-check
 // An answer's text as Markdown, while it grows: finished blocks are rendered once, the open part once per animation
 // frame and less often when that is slow.
+
+/**
+ * @import { Env, Token } from "chat/markdown"
+ */
 
 import { make } from "chat/elements";
 import { highlight } from "chat/highlight";
@@ -16,15 +21,22 @@ export class Prose {
   #grown;
   #source = "";
   #rendered = 0;
+  /** @type {NonNullable<Env["references"]>} */
   #references = {};
+  /** @type {ChildNode[]} */
   #openNodes = [];
   #caret = make("span", "caret");
+  /** @type {number | null} */
   #frame = null;
   #notBefore = 0;
   #isPlain = false;
   #isStale = false;
 
-  // `grown` is called after the element has become longer.
+  /**
+   * `grown` is called after the element has become longer.
+   * @param {HTMLElement} element
+   * @param {() => void} grown
+   */
   constructor(element, grown) {
     this.#element = element;
     this.#grown = grown;
@@ -35,8 +47,11 @@ export class Prose {
     return this.#source;
   }
 
-  // The whole text anew. What is shown stays until there is something in its place: a page that gets short for a moment
-  // loses the reader's place.
+  /**
+   * The whole text anew. What is shown stays until there is something in its place: a page that gets short for a moment
+   * loses the reader's place.
+   * @param {string} source
+   */
   replace(source) {
     if (source === this.#source && this.#isRendered) return;
     this.#isStale ||= !source.startsWith(this.#source);
@@ -44,13 +59,14 @@ export class Prose {
     this.#schedule();
   }
 
+  /** @param {string} text */
   append(text) {
     this.#source += text;
     this.#schedule();
   }
 
   close() {
-    cancelAnimationFrame(this.#frame);
+    if (this.#frame !== null) cancelAnimationFrame(this.#frame);
     this.#frame = null;
     // A definition may stand behind the link that names it: such a text is rendered once more as a whole.
     this.#isStale ||= Object.keys(this.#references).length > 0;
@@ -81,6 +97,7 @@ export class Prose {
     this.#frame ??= requestAnimationFrame((now) => setTimeout(this.#draw, 0, now));
   }
 
+  /** @type {(now: number) => void} */
   #draw = (now) => {
     if (this.#frame === null) return; // closed meanwhile
     this.#frame = null;
@@ -117,17 +134,23 @@ export class Prose {
     this.#element.append(fragment);
   }
 
+  /**
+   * @param {Token[]} tokens
+   * @param {string} source
+   * @param {Env} env
+   */
   #finish(tokens, source, env) {
     const fragment = render(tokens, env);
     addCopyButtons(fragment);
     highlight(fragment);
     this.#element.append(fragment);
     this.#rendered += source.length;
-    if (Object.keys(env.references).length > Object.keys(this.#references).length) {
+    if (Object.keys(env.references ?? {}).length > Object.keys(this.#references).length) {
       // Only definitions in the finished part are sure; one in the open part may still grow.
+      /** @type {Env} */
       const sure = { references: this.#references };
       parse(source, sure);
-      this.#references = sure.references;
+      this.#references = sure.references ?? {};
     }
   }
 
@@ -138,13 +161,14 @@ export class Prose {
       this.#element.classList.add("message__content--plain");
       this.#element.append("");
     }
-    this.#element.firstChild.appendData(this.#source.slice(this.#rendered));
+    /** @type {Text} */ (this.#element.firstChild).appendData(this.#source.slice(this.#rendered));
     this.#rendered = this.#source.length;
   }
 
   #placeCaret() {
-    let place = this.#element;
-    while (place.lastElementChild?.matches(HOLDS_CARET)) place = place.lastElementChild;
-    place.append(this.#caret);
+    /** @type {Element} */
+    let holder = this.#element;
+    while (holder.lastElementChild?.matches(HOLDS_CARET)) holder = holder.lastElementChild;
+    holder.append(this.#caret);
   }
 }

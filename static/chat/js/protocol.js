@@ -1,3 +1,4 @@
+// @ts-check
 // What the page needs to know of chat/protocol/ by name; a test compares the two.
 
 export const OPEN_STATES = ["queued", "running", "stopping"];

@@ -1,6 +1,11 @@
+// @ts-check
 // Small requests over HTTP. They never throw: what went wrong is in the status, 0 = no connection.
 //
 // Event: "login": the session has ended, or somebody has logged in anew.
+
+/**
+ * @import { Reply, TargetOf } from "chat/types"
+ */
 
 import { tell } from "chat/elements";
 import { text } from "chat/strings";
@@ -8,22 +13,36 @@ import { text } from "chat/strings";
 const FORBIDDEN = 403;
 const TIMEOUT_MS = 20_000;
 
-export class Requests extends EventTarget {
+export class Requests extends /** @type {TargetOf<{ login: null }>} */ (EventTarget) {
   #root;
 
-  // Somewhere in `root` is a form with the token.
+  /**
+   * Somewhere in `root` is a form with the token.
+   * @param {ParentNode} [root]
+   */
   constructor(root = document) {
     super();
     this.#root = root;
   }
 
-  // → {status, json}; json is null unless the answer is JSON.
+  /**
+   * → {status, json}; json is null unless the answer is JSON.
+   * @template T
+   * @param {string} address
+   * @returns {Promise<Reply<T>>}
+   */
   get(address) {
     return this.#ask(address, {});
   }
 
+  /**
+   * @template T
+   * @param {string} address
+   * @param {Record<string, string>} [fields]
+   * @returns {Promise<Reply<T>>}
+   */
   post(address, fields = {}) {
-    const token = this.#root.querySelector("[name=csrfmiddlewaretoken]").value;
+    const token = /** @type {HTMLInputElement} */ (this.#root.querySelector("[name=csrfmiddlewaretoken]")).value;
     return this.#ask(address, {
       method: "POST",
       headers: { "X-CSRFToken": token },
@@ -31,7 +50,11 @@ export class Requests extends EventTarget {
     });
   }
 
-  // → {status, document}; XMLHttpRequest is the only parser of HTML that Trusted Types let through.
+  /**
+   * → {status, document}; XMLHttpRequest is the only parser of HTML that Trusted Types let through.
+   * @param {string} address
+   * @returns {Promise<{status: number, document: Document | null}>}
+   */
   document(address) {
     return new Promise((resolve) => {
       const request = new XMLHttpRequest();
@@ -48,6 +71,12 @@ export class Requests extends EventTarget {
     });
   }
 
+  /**
+   * @template T
+   * @param {string} address
+   * @param {RequestInit} options
+   * @returns {Promise<Reply<T>>}
+   */
   async #ask(address, options) {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(address, { ...options, redirect: "manual", signal }).catch(() => null);
@@ -61,6 +90,7 @@ export class Requests extends EventTarget {
   }
 }
 
+/** @param {number} status */
 export function complaint(status) {
   return text(status === 0 ? "request_no_connection" : "request_failed");
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Markdown that still grows → the sentences that are finished, as one reads them out. Pure.
 
 const LINE = /[^\n]*\n|[^\n]+$/g;
@@ -23,17 +24,25 @@ export class Sentences {
   #code;
   #segmenter;
 
-  // `code` is read for each fenced block.
+  /**
+   * `code` is read for each fenced block.
+   * @param {string} language
+   * @param {string} code
+   */
   constructor(language, code) {
     this.#code = code;
     this.#segmenter = new Intl.Segmenter(language, { granularity: "sentence" });
   }
 
+  /** @param {string} text */
   append(text) {
     this.#source += text;
   }
 
-  // The whole text anew. Unless it goes on from what was here, what stands in it counts as read.
+  /**
+   * The whole text anew. Unless it goes on from what was here, what stands in it counts as read.
+   * @param {string} source
+   */
   replace(source) {
     const goesOn = source.startsWith(this.#source);
     this.#source = source;
@@ -48,12 +57,17 @@ export class Sentences {
     this.take();
   }
 
-  // The sentences that were finished since the last time; `isWhole`: nothing comes any more.
+  /**
+   * The sentences that were finished since the last time; `isWhole`: nothing comes any more.
+   * @param {boolean} [isWhole]
+   * @returns {string[]}
+   */
   take(isWhole = false) {
+    /** @type {string[]} */
     const found = [];
     let block = "";
     let at = this.#start;
-    const close = (end) => {
+    const close = (/** @type {number} */ end) => {
       found.push(...this.#sentences(spoken(block), true));
       block = "";
       this.#start = end;
@@ -88,7 +102,12 @@ export class Sentences {
     return found;
   }
 
+  /**
+   * @param {string} text
+   * @param {boolean} isClosed
+   */
   #sentences(text, isClosed) {
+    /** @type {string[]} */
     const found = [];
     let sentence = "";
     const pieces = this.#pieces(text.slice(this.#read));
@@ -105,18 +124,25 @@ export class Sentences {
     return found.map((one) => one.trim()).filter((one) => /[\p{L}\p{N}]/u.test(one));
   }
 
-  // Where a sentence may end: the browser knows more about that than the marks alone tell.
+  /**
+   * Where a sentence may end: the browser knows more about that than the marks alone tell.
+   * @param {string} text
+   */
   #pieces(text) {
     return [...this.#segmenter.segment(text)].flatMap(({ segment }) => segment.split(/(?<=…["'”’»)\]]?\s)/u));
   }
 }
 
+/** @param {string} block */
 function withoutOpenLink(block) {
   const at = block.lastIndexOf("[");
   return at >= 0 && OPEN_LINK.test(block.slice(at)) ? block.slice(0, at) : block;
 }
 
-// A block as it is read: without the marks of Markdown.
+/**
+ * A block as it is read: without the marks of Markdown.
+ * @param {string} block
+ */
 function spoken(block) {
   return block
     .replace(/^\|[ \t]*/, "")

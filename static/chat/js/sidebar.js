@@ -1,6 +1,14 @@
+// @ts-check
 // The list of conversations at the side: it comes page after page, and what the socket tells keeps it right.
 
-import { part } from "chat/elements";
+/**
+ * @import { Entry } from "chat/entries"
+ * @import { Requests } from "chat/requests"
+ * @import { Store } from "chat/types"
+ * @import { ConversationChangedFrame } from "chat/wire"
+ */
+
+import { find, findPart, part, targetOf } from "chat/elements";
 import { compareEntries, Entries, factsOf } from "chat/entries";
 import { EntryTools, UndoNotices } from "chat/entry_tools";
 import { text } from "chat/strings";
@@ -20,26 +28,34 @@ export class Sidebar {
   #entries;
   #tools;
   #notices;
+  /** @type {HTMLAnchorElement | null} */
   #more = null;
+  /** @type {Set<string>} */
   #heard = new Set(); // since the page began to be fetched that is under way
+  /** @type {Promise<unknown>} */
   #lastTurn = Promise.resolve();
-  #sight = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.#loadMore(), { rootMargin: AHEAD });
+  #sight = new IntersectionObserver((seen) => seen.at(-1)?.isIntersecting && this.#loadMore(), { rootMargin: AHEAD });
 
-  // `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
+  /**
+   * `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
+   * @param {HTMLElement} nav
+   * @param {{requests: Requests, store: Store}} parts
+   */
   constructor(nav, { requests, store }) {
     this.#nav = nav;
     this.#list = part(nav, "conversations");
     this.#requests = requests;
     this.#store = store;
-    const all = [...nav.querySelectorAll("template[data-mould]")];
-    const moulds = Object.fromEntries(all.map(({ dataset, content }) => [dataset.mould, content]));
+    /** @type {NodeListOf<HTMLTemplateElement>} */
+    const all = nav.querySelectorAll("template[data-mould]");
+    const moulds = Object.fromEntries([...all].map(({ dataset, content }) => [dataset.mould, content]));
     this.#entries = new Entries(this.#list, moulds);
     this.#tools = new EntryTools(this.#list, { moulds, requests, find: this.#entries.find });
     this.#notices = new UndoNotices(part(nav, "undo"), moulds.undo);
   }
 
   start() {
-    const raw = this.#list.querySelector("ul");
+    const raw = find(this.#list, "ul");
     const current = this.#list.dataset.current || null;
     this.current = current;
     this.#takeIn(this.#list);
@@ -53,26 +69,36 @@ export class Sidebar {
     this.#tools.addEventListener("gone", ({ detail: entry }) => this.#remove(entry.id));
     this.#tools.addEventListener("deleted", ({ detail }) => this.#offerUndo(detail));
     document.addEventListener("visibilitychange", this.#entries.turnDay);
-    addEventListener("pagehide", () => this.#store.setItem(PLACE, this.#list.scrollTop));
+    addEventListener("pagehide", () => this.#store.setItem(PLACE, String(this.#list.scrollTop)));
   }
 
+  /** @param {string | null} id */
   set current(id) {
     this.#entries.current = id;
   }
 
+  /** @param {string | null} id */
   has(id) {
-    return this.#entries.has(id);
+    return this.#entries.get(id) !== undefined;
   }
 
-  // When something was said last in a listed conversation, in ms; null for another one.
+  /**
+   * When something was said last in a listed conversation, in ms; null for another one.
+   * @param {string | null} id
+   */
   updatedAt(id) {
     return this.#entries.get(id)?.updatedAt ?? null;
   }
 
+  /** @param {string | null} id */
   title(id) {
     return this.#entries.get(id)?.title ?? null;
   }
 
+  /**
+   * @param {string} id
+   * @param {string} title
+   */
   add(id, title) {
     if (!this.has(id)) {
       this.#entries.put({ id, title, pinned: false, unread: false, state: null, updatedAt: Date.now() });
@@ -80,16 +106,21 @@ export class Sidebar {
     this.current = id;
   }
 
+  /** @param {string} id */
   touch(id) {
     if (this.has(id)) this.#entries.put({ id, updatedAt: Date.now() });
   }
 
+  /** @param {ConversationChangedFrame} frame */
   apply({ conversation, deleted }) {
-    const { id, title, pinned, archived, state, unread, updated_at: updatedAt } = conversation;
+    const { id } = conversation;
     this.#heard.add(id);
     if (this.#tools.isDeleting(id)) return; // Undo is offered when the answer comes
-    if (deleted || archived || title === "") this.#remove(id);
-    else this.#entries.put({ id, title, pinned, state, unread, updatedAt: Date.parse(updatedAt) });
+    if (deleted || !("title" in conversation) || conversation.archived || conversation.title === "") this.#remove(id);
+    else {
+      const { title, pinned, state, unread, updated_at: updatedAt } = conversation;
+      this.#entries.put({ id, title, pinned, state, unread, updatedAt: Date.parse(updatedAt) });
+    }
     this.#entries.turnDay();
   }
 
@@ -98,24 +129,32 @@ export class Sidebar {
     return this.#inTurn(async () => {
       const shown = this.#entries.ids;
       const seen = new Set();
+      /** @type {string | undefined} */
       let address = `${this.#list.dataset.root}list/`;
       do {
         const { status, document: page } = await this.#requests.document(address);
-        if (status !== OK) return;
+        if (status !== OK || page === null) return;
         this.#takeIn(page).forEach((id) => seen.add(id));
         address = this.#more?.href;
       } while (address !== undefined && seen.size < shown.length);
       // What lies behind the last page that was asked for may still be there.
       const last = this.#entries.get([...seen].findLast((id) => this.has(id)));
-      const isBehind = (entry) => this.#more !== null && (last === undefined || compareEntries(last, entry) < 0);
       for (const id of shown) {
-        if (this.has(id) && !seen.has(id) && !this.#heard.has(id) && !isBehind(this.#entries.get(id))) this.#remove(id);
+        const entry = this.#entries.get(id);
+        if (entry === undefined || seen.has(id) || this.#heard.has(id)) continue;
+        const isBehind = this.#more !== null && (last === undefined || compareEntries(last, entry) < 0);
+        if (!isBehind) this.#remove(id);
       }
       this.#entries.turnDay();
     });
   }
 
-  // Pages come one after the other. What the socket tells meanwhile is newer than they are.
+  /**
+   * Pages come one after the other. What the socket tells meanwhile is newer than they are.
+   * @template T
+   * @param {() => Promise<T>} job
+   * @returns {Promise<T>}
+   */
   #inTurn(job) {
     const turn = this.#lastTurn.then(() => {
       this.#heard.clear();
@@ -125,37 +164,44 @@ export class Sidebar {
     return turn;
   }
 
+  /** @param {ParentNode} page */
   #takeIn(page) {
-    const all = [...page.querySelectorAll("[data-conversation]")].map(factsOf);
+    /** @type {NodeListOf<HTMLElement>} */
+    const listed = page.querySelectorAll("[data-conversation]");
+    const all = [...listed].map(factsOf);
     for (const facts of all) if (!this.#heard.has(facts.id)) this.#entries.put(facts);
-    this.#setMore(part(page, "more"));
+    this.#setMore(/** @type {HTMLAnchorElement | null} */ (findPart(page, "more")));
     return all.map(({ id }) => id);
   }
 
-  // The link stays the same one, so that it keeps the focus.
+  /**
+   * The link stays the same one, so that it keeps the focus.
+   * @param {HTMLAnchorElement | null} link
+   */
   #setMore(link) {
     this.#sight.disconnect();
     if (link === null || this.#more === null) {
       this.#more?.remove();
       this.#more = link;
     }
-    if (link === null) return;
+    if (link === null || this.#more === null) return;
     this.#list.append(this.#more);
-    this.#more.href = link.getAttribute("href");
+    this.#more.href = link.getAttribute("href") ?? "";
     this.#more.textContent = link.textContent;
     this.#more.ariaBusy = "false";
     this.#sight.observe(this.#more);
   }
 
   #loadMore() {
-    if (this.#more.ariaBusy === "true") return;
-    this.#more.ariaBusy = "true";
-    this.#more.textContent = text("list_loading");
+    const more = this.#more;
+    if (more === null || more.ariaBusy === "true") return;
+    more.ariaBusy = "true";
+    more.textContent = text("list_loading");
     this.#inTurn(async () => {
       const link = this.#more;
       if (link === null) return;
       const { status, document: page } = await this.#requests.document(link.href);
-      if (status !== OK) {
+      if (status !== OK || page === null) {
         link.ariaBusy = "false";
         link.textContent = text("list_failed");
         this.#sight.disconnect();
@@ -167,6 +213,7 @@ export class Sidebar {
     });
   }
 
+  /** @param {string} id */
   #remove(id) {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
@@ -174,6 +221,7 @@ export class Sidebar {
     this.#entries.remove(entry);
   }
 
+  /** @param {{entry: Entry, isByKeyboard: boolean}} deleted */
   #offerUndo({ entry, isByKeyboard }) {
     const { id, title, pinned, unread, state, updatedAt } = entry;
     const { pathname } = entry.link;
@@ -185,17 +233,18 @@ export class Sidebar {
       undo: async () => {
         const { status } = await this.#requests.post(`${pathname}restore/`);
         if (status !== DONE) return status;
-        if (!this.has(id)) this.#entries.put({ id, title, pinned, unread, state, updatedAt });
-        this.#entries.get(id).link.focus();
+        const restored = this.#entries.get(id) ?? this.#entries.put({ id, title, pinned, unread, state, updatedAt });
+        restored.link.focus();
         return status;
       },
     });
     // With the keyboard, Undo is where one is; the mouse is still at the list.
-    if (isByKeyboard) line.querySelector("button").focus();
+    if (isByKeyboard) find(line, "button").focus();
   }
 
+  /** @type {(event: MouseEvent) => void} */
   #click = (event) => {
-    const link = event.target.closest("a[href]");
+    const link = targetOf(event).closest("a[href]");
     if (link === null) return;
     if (link !== this.#more) {
       this.#shut();
@@ -211,7 +260,10 @@ export class Sidebar {
   };
 }
 
-// The first line that holds something, as the server makes a title of it; the style cuts what is too long.
+/**
+ * The first line that holds something, as the server makes a title of it; the style cuts what is too long.
+ * @param {string} prompt
+ */
 export function titleOf(prompt) {
   const letters = [...prompt.trim().split("\n", 1)[0].trim().replace(/\s+/g, " ")];
   return letters.length <= TITLE

@@ -1,6 +1,12 @@
+// @ts-check
 // The one socket of this tab: connects, listens for signs of life, connects again. Knows frames only by their type.
 //
 // Events: "hello" and "frame" (detail: the frame), "away" (detail: {code}), "login".
+
+/**
+ * @import { TargetOf } from "chat/types"
+ * @import { Command, Frame, HelloFrame } from "chat/wire"
+ */
 
 import { tell } from "chat/elements";
 import { CLOSE_CODES } from "chat/protocol";
@@ -12,19 +18,27 @@ const SHORTEST_MS = 500;
 const LONGEST_MS = 15_000;
 const PATIENCE_MS = 30_000;
 
-export class Socket extends EventTarget {
+/** @typedef {{ hello: HelloFrame, frame: Frame, away: { code: number }, login: null }} Events */
+
+export class Socket extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #url;
   #open;
   #wakers;
   #random;
+  /** @type {WebSocket | null} */
   #webSocket = null;
   #isReady = false; // hello has come: only then are commands taken
   #attempt = 0;
+  /** @type {number | null} */
   #retry = null;
   #isPatient = false;
   #heardAt = 0;
 
-  // `wakers`: [target, event name] pairs that are a reason to try at once.
+  /**
+   * `wakers`: [target, event name] pairs that are a reason to try at once.
+   * @param {string} url
+   * @param {{open?: (url: string) => WebSocket, wakers?: [EventTarget, string][], random?: () => number}} [options]
+   */
   constructor(url, { open = (address) => new WebSocket(address), wakers = [], random = Math.random } = {}) {
     super();
     this.#url = url;
@@ -40,14 +54,17 @@ export class Socket extends EventTarget {
     this.#connect();
   }
 
-  // Sends now or not at all; what must arrive is kept by the caller and sent again after the next hello.
+  /**
+   * Sends now or not at all; what must arrive is kept by the caller and sent again after the next hello.
+   * @param {Command} command
+   */
   send(command) {
-    if (this.#isReady) this.#webSocket.send(JSON.stringify(command));
+    if (this.#isReady) this.#webSocket?.send(JSON.stringify(command));
     return this.#isReady;
   }
 
   #connect = () => {
-    clearTimeout(this.#retry);
+    if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
     this.#heardAt = Date.now();
     this.#webSocket = this.#open(this.#url);
@@ -55,16 +72,19 @@ export class Socket extends EventTarget {
     this.#webSocket.onclose = ({ code }) => this.#closed(code);
   };
 
+  /** @param {Frame} frame */
   #hear(frame) {
     this.#heardAt = Date.now();
-    const isHello = frame.type === "hello";
-    if (isHello) {
-      this.#isReady = true;
-      this.#attempt = 0;
+    if (frame.type !== "hello") {
+      tell(this, "frame", frame);
+      return;
     }
-    tell(this, isHello ? "hello" : "frame", frame);
+    this.#isReady = true;
+    this.#attempt = 0;
+    tell(this, "hello", frame);
   }
 
+  /** @param {number} code */
   #closed(code) {
     this.#drop();
     const { action, wait_ms: wait, isPatient } = afterClose(code, this.#attempt, this.#random);
@@ -80,7 +100,9 @@ export class Socket extends EventTarget {
   #drop() {
     const webSocket = this.#webSocket;
     this.#isReady = false;
-    this.#webSocket = webSocket.onmessage = webSocket.onclose = null;
+    this.#webSocket = null;
+    if (webSocket === null) return;
+    webSocket.onmessage = webSocket.onclose = null;
     webSocket.close();
   }
 
@@ -95,16 +117,22 @@ export class Socket extends EventTarget {
   };
 }
 
-// → {action: "login" | "stop" | "retry", wait_ms, isPatient}. `attempt` counts the failures since the last hello;
-// `random` gives 0 ≤ x < 1. `isPatient` means that waking up is no reason to come earlier.
+/**
+ * → {action: "login" | "stop" | "retry", wait_ms, isPatient}. `attempt` counts the failures since the last hello;
+ * `random` gives 0 ≤ x < 1. `isPatient` means that waking up is no reason to come earlier.
+ * @param {number} code
+ * @param {number} attempt
+ * @param {() => number} random
+ * @returns {{action: "login" | "stop" | "retry", wait_ms: number, isPatient: boolean}}
+ */
 export function afterClose(code, attempt, random) {
   // Full jitter: two hundred browsers after a restart must not come in step.
   const jittered = Math.round(random() * Math.min(LONGEST_MS, SHORTEST_MS * 1.5 ** Math.min(attempt, 10)));
   switch (code) {
     case CLOSE_CODES.log_in:
-      return { action: "login", wait_ms: 0 };
+      return { action: "login", wait_ms: 0, isPatient: false };
     case CLOSE_CODES.forbidden:
-      return { action: "stop", wait_ms: 0 };
+      return { action: "stop", wait_ms: 0, isPatient: false };
     case CLOSE_CODES.too_fast:
     case CLOSE_CODES.too_many_sockets:
       return { action: "retry", wait_ms: PATIENCE_MS, isPatient: true };

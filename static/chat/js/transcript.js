@@ -1,18 +1,43 @@
+// @ts-check
 // The messages on the page, in their order. Makes new ones from the server's own template.
 //
 // Events: "retry", "version" (detail: its id), "unqueue", "copy" (detail: {view, button}), "left" (an answer is taken off
 // the page while it runs), "grown". Where nothing else is said, detail is the message's view.
 
-import { tell } from "chat/elements";
+/**
+ * @import { TargetOf } from "chat/types"
+ */
+
+import { copyOf, tell } from "chat/elements";
 import { showTimes } from "chat/figures";
 import { MessageView, versionsOf } from "chat/message_view";
 
-export class Transcript extends EventTarget {
+/**
+ * @typedef {{
+ *   id: string, generation: string, state?: string, speaker: string, versions: string[], createdAt?: string | null,
+ *   after: MessageView | null,
+ * }} NewAnswer
+ * @typedef {{
+ *   retry: { view: MessageView, type: "continue" | "regenerate" },
+ *   version: string,
+ *   unqueue: MessageView,
+ *   copy: { view: MessageView, button: HTMLElement },
+ *   left: MessageView,
+ *   grown: null,
+ * }} Events
+ */
+
+export class Transcript extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #element;
   #moulds;
+  /** @type {MessageView[]} */
   #views = [];
 
-  // `moulds`: role → <template>.
+  /**
+   * `moulds`: role → <template>.
+   * @param {HTMLElement} element
+   * @param {Record<string, HTMLTemplateElement>} moulds
+   */
   constructor(element, moulds) {
     super();
     this.#element = element;
@@ -20,7 +45,9 @@ export class Transcript extends EventTarget {
   }
 
   start() {
-    this.#adoptAll([...this.#element.querySelectorAll("[data-message-id]")]);
+    /** @type {NodeListOf<HTMLElement>} */
+    const messages = this.#element.querySelectorAll("[data-message-id]");
+    this.#adoptAll([...messages]);
   }
 
   get openAnswers() {
@@ -41,30 +68,42 @@ export class Transcript extends EventTarget {
     return this.#views.at(-1)?.isOnItsWay ?? false;
   }
 
+  /** @param {(view: MessageView) => void} act */
   forEachAnswer(act) {
     this.#views.filter((view) => view.isAnswer).forEach(act);
   }
 
+  /** @param {string} id */
   byId(id) {
     return this.#views.find((view) => view.id === id) ?? null;
   }
 
+  /** @param {string} generation */
   byGeneration(generation) {
     // From the end: a long answer asks thousands of times, and is the last one.
     return this.#views.findLast((view) => view.isAnswer && view.generation === generation) ?? null;
   }
 
+  /** @param {string} id */
   versionOf(id) {
     return this.#views.find((view) => view.versions.includes(id)) ?? null;
   }
 
-  // The message after `view`, or the first one for null; null when there is none that the portal knows.
+  /**
+   * The message after `view`, or the first one for null; null when there is none that the portal knows.
+   * @param {MessageView | null} view
+   */
   following(view) {
     const next = this.#views[view === null ? 0 : this.#views.indexOf(view) + 1];
     return next === undefined || next.isOnItsWay ? null : next;
   }
 
-  // A prompt; while it is on its way its key stands in for its id.
+  /**
+   * A prompt; while it is on its way its key stands in for its id.
+   * @param {string} id
+   * @param {string} content
+   * @param {{versions?: string[], createdAt?: string | null, after?: MessageView | null}} [options]
+   */
   addPrompt(id, content, { versions = [], createdAt = null, after = this.#views.at(-1) ?? null } = {}) {
     const view = this.#make("user", after, createdAt);
     view.id = id;
@@ -74,6 +113,7 @@ export class Transcript extends EventTarget {
     return view;
   }
 
+  /** @param {NewAnswer} answer */
   addAnswer({ id, generation, state = "queued", speaker, versions, createdAt = null, after }) {
     const view = this.#make("assistant", after, createdAt);
     view.speaker = speaker;
@@ -82,7 +122,10 @@ export class Transcript extends EventTarget {
     return view;
   }
 
-  // Takes `view` and all that follows it off the page, but for prompts on their way: it is on another branch now.
+  /**
+   * Takes `view` and all that follows it off the page, but for prompts on their way: it is on another branch now.
+   * @param {MessageView} view
+   */
   removeFrom(view) {
     const index = this.#views.indexOf(view);
     if (index < 0) return;
@@ -92,8 +135,11 @@ export class Transcript extends EventTarget {
     }
   }
 
-  // The messages of the portal's own page, as elements, take the place of those here. What stands here already stays,
-  // and so do prompts that are on their way.
+  /**
+   * The messages of the portal's own page, as elements, take the place of those here. What stands here already stays,
+   * and so do prompts that are on their way.
+   * @param {HTMLElement[]} elements
+   */
   swap(elements) {
     const ids = elements.map((element) => element.dataset.messageId);
     const waiting = this.#views.filter((view) => view.isOnItsWay);
@@ -111,13 +157,19 @@ export class Transcript extends EventTarget {
     this.#views.push(...waiting);
   }
 
+  /** @param {MessageView} view */
   #drop(view) {
     if (view.isOpen) tell(this, "left", view);
     view.remove();
   }
 
+  /**
+   * @param {string} role
+   * @param {MessageView | null} after
+   * @param {string | null} createdAt
+   */
   #make(role, after, createdAt) {
-    const element = this.#moulds[role].content.querySelector("[data-message-id]").cloneNode(true);
+    const element = copyOf(this.#moulds[role].content);
     if (after === null) this.#element.prepend(element);
     else after.element.after(element);
     const view = this.#adopt(element, after === null ? 0 : this.#views.indexOf(after) + 1);
@@ -125,6 +177,7 @@ export class Transcript extends EventTarget {
     return view;
   }
 
+  /** @param {HTMLElement[]} elements */
   #adoptAll(elements) {
     for (const element of elements) {
       showTimes(element);
@@ -132,6 +185,10 @@ export class Transcript extends EventTarget {
     }
   }
 
+  /**
+   * @param {HTMLElement} element
+   * @param {number} index
+   */
   #adopt(element, index) {
     const view = new MessageView(element, this);
     requestAnimationFrame(() => requestAnimationFrame(() => element.classList.add("message--drawn")));
