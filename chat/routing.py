@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from chat.access import Application, ExactOrigin, InboundGuard, Receive, Scope, Send
 from chat.consumers import ChatConsumer
-
-PATH = "/ws/chat/"
+from chat.protocol import SOCKET_PATH
 
 
 def websocket_application() -> Application:
@@ -13,7 +12,7 @@ def websocket_application() -> Application:
     chat = ExactOrigin(InboundGuard(ChatConsumer.as_asgi()))
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == PATH:
+        if scope["path"] == SOCKET_PATH:
             await chat(scope, receive, send)
         else:
             await receive()

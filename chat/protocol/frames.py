@@ -20,6 +20,7 @@ from chat.protocol.objects import (
 )
 
 PROTOCOL = 1
+SOCKET_PATH = "/ws/chat/"
 FRAME_BYTES = 1024 * 1024
 DELTA_BYTES = 64 * 1024
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from chat.limits import TEXT_BYTES
 from chat.models import Conversation, LanguageModel, told_apart
 from chat.portal import model_stats_of
+from chat.protocol import SOCKET_PATH
 from chat.texts.model_stats import stats_in_words
 from chat.texts.page import page_strings
 from chat.views.conversations import create, page_of
@@ -89,9 +90,10 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
             "message": branch.chosen,
             "is_newest": branch.is_newest,
             "updated_at": conversation.updated_at.isoformat() if conversation else None,
-            "socket": "/ws/chat/",
+            "socket": SOCKET_PATH,
             "login": reverse("login"),
             "chat": reverse("conversation-new"),
+            "tokens": reverse("count-tokens"),
             "text_bytes": TEXT_BYTES,
         },
     }

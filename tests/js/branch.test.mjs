@@ -8,6 +8,7 @@ globalThis.history ??= { replaceState() {} };
 globalThis.location ??= { href: "" };
 
 const { Branch } = await import("chat/branch");
+const { Conversation } = await import("chat/conversation");
 
 const BEGAN = "2026-11-22T12:00:00Z";
 const LATER = "2026-11-22T12:05:00Z";
@@ -41,9 +42,11 @@ function branch(isNewest = true) {
   transcript.add({ id: "a1", isAnswer: true, versions: ["a1"] });
   const asked = [];
   const requests = { document: (address) => new Promise((done) => asked.push({ address, done })) };
-  const page = { chat: "/chat/", conversation: "c1", message: "", is_newest: isNewest, updated_at: BEGAN };
+  const page = { chat: "/chat/", message: "", is_newest: isNewest, updated_at: BEGAN };
+  const conversation = new Conversation("c1");
   const followings = { follow() {} };
-  const one = new Branch({ page, transcript, followings, requests, place: { keep() {} } });
+  const one = new Branch({ page, conversation, transcript, followings, requests, place: { keep() {} } });
+  one.start();
   const loaded = { message: "", is_newest: true, updated_at: LATER };
   const answer = async () => {
     asked.shift().done({
@@ -52,24 +55,25 @@ function branch(isNewest = true) {
     });
     await settled();
   };
-  return { one, transcript, asked, answer };
+  return { one, conversation, transcript, asked, answer };
 }
 
+const frame = (updatedAt) => ({ conversation: { id: "c1", title: "", updated_at: updatedAt }, deleted: false });
 const prompt = (id, parent) => ({ id, parent, role: "user", content: "Hello", created_at: LATER });
 
 test("what was missed is loaded though a frame has told the time of it first", async () => {
-  const { one, asked } = branch();
+  const { one, conversation, asked } = branch();
   const listed = Promise.resolve(Date.parse(LATER));
   one.catchUp(listed);
-  one.note(LATER);
+  conversation.apply(frame(LATER));
   await settled();
   assert.equal(asked.length, 1);
 });
 
 test("nothing is loaded when nothing was missed", async () => {
-  const { one, asked } = branch();
+  const { one, conversation, asked } = branch();
   await one.catchUp(Promise.resolve(Date.parse(BEGAN)));
-  one.note(LATER);
+  conversation.apply(frame(LATER));
   await one.catchUp(Promise.resolve(Date.parse(LATER)));
   assert.equal(asked.length, 0);
 });

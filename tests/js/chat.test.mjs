@@ -9,6 +9,7 @@ globalThis.location ??= { href: "" };
 
 const { Branch } = await import("chat/branch");
 const { Chat } = await import("chat/chat");
+const { Conversation } = await import("chat/conversation");
 const { Followings } = await import("chat/followings");
 const { Outbox } = await import("chat/outbox");
 const { Storage, sturdy } = await import("chat/storage");
@@ -21,17 +22,15 @@ const LONG_MS = 120_000;
 function browser(context) {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const store = sturdy(() => null);
-  const open = (name, conversation = "c1", views = []) => {
+  const open = (name, id = "c1", views = []) => {
+    const conversation = new Conversation(id);
     const socket = new FakeSocket();
     const transcript = new FakeTranscript();
     views.forEach((view) => transcript.add(view));
     const composer = new FakeComposer();
     const outbox = new Outbox(new Storage(store, 1), name);
     const page = {
-      user: 1,
       chat: "/chat/",
-      conversation,
-      model: "fake",
       message: "",
       is_newest: true,
       updated_at: "2026-11-22T12:00:00Z",
@@ -46,11 +45,12 @@ function browser(context) {
         return new Promise(() => {});
       },
     };
-    const branch = new Branch({ page, transcript, followings, requests, place });
+    const branch = new Branch({ page, conversation, transcript, followings, requests, place });
     branch.start();
     const panel = Object.assign(new EventTarget(), { isSaved: true });
     new Chat({
-      page,
+      user: 1,
+      conversation,
       socket,
       outbox,
       transcript,
@@ -68,7 +68,7 @@ function browser(context) {
       place,
       parts: { frame: { classList: { remove() {} } }, title: {}, welcome: null },
     }).start();
-    return { socket, transcript, composer, outbox, loaded, panel };
+    return { conversation, socket, transcript, composer, outbox, loaded, panel };
   };
   return { open, pass: (ms) => context.mock.timers.tick(ms), kept: () => store.names().length };
 }

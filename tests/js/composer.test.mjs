@@ -4,6 +4,7 @@ import test from "node:test";
 import "./resolve.mjs";
 
 const { Composer } = await import("chat/composer");
+const { Conversation } = await import("chat/conversation");
 const { Storage, sturdy } = await import("chat/storage");
 
 class FakeElement extends EventTarget {
@@ -71,7 +72,7 @@ function opened(
   form.elements = { namedItem: (name) => ({ prompt: box, model: select })[name] };
   form.querySelector = (selector) => parts.get(selector) ?? parts.set(selector, new FakeElement()).get(selector);
   form.requestSubmit = () => form.dispatchEvent(new Event("submit"));
-  const composer = new Composer(form, { drafts, conversation, limit: LIMIT });
+  const composer = new Composer(form, { drafts, conversation: new Conversation(conversation), limit: LIMIT });
   composer.start();
   const heard = [];
   for (const name of ["send", "stop"]) {

@@ -26,7 +26,7 @@ function opened(context) {
     },
   };
   const fields = { text: "", model: "1", conversation: "c", message: "", running: 0 };
-  const meter = new Meter(element, requests, () => ({ ...fields }));
+  const meter = new Meter(element, { address: "/chat/tokens/", requests, read: () => ({ ...fields }) });
   const change = (more) => {
     Object.assign(fields, more);
     meter.ask();

@@ -3,6 +3,7 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
+const { Conversation } = await import("chat/conversation");
 const { Options, written } = await import("chat/options");
 const { Storage, sturdy } = await import("chat/storage");
 
@@ -36,14 +37,16 @@ class FakeRequests {
   }
 }
 
-function opened(conversation = "c1", store = sturdy(() => null)) {
+function opened(id = "c1", store = sturdy(() => null)) {
   const requests = new FakeRequests();
+  const conversation = new Conversation(id);
   const options = new Options({ requests, storage: new Storage(store, 1), chat: "/chat/", conversation });
   const heard = [];
-  for (const name of ["saved", "refused", "away", "created"]) {
+  conversation.addEventListener("began", () => heard.push(["began"]));
+  for (const name of ["saved", "refused", "away"]) {
     options.addEventListener(name, ({ detail }) => heard.push(detail?.field ? [name, detail.field] : [name]));
   }
-  return { heard, options, requests, store };
+  return { conversation, heard, options, requests, store };
 }
 
 for (const [value, shown] of [
@@ -165,7 +168,7 @@ test("what is read is never older than what was saved before", async () => {
 });
 
 test("the first change makes the conversation", async () => {
-  const { heard, options, requests, store } = opened(null);
+  const { conversation, heard, options, requests, store } = opened(null);
   await options.save();
   assert.deepEqual(requests.sent, []);
   options.change("seed", "1");
@@ -176,8 +179,8 @@ test("the first change makes the conversation", async () => {
     ["/chat/c9/details/", { seed: "1" }],
     ["/chat/c9/details/", { stop: "END" }],
   ]);
-  assert.deepEqual(heard, [["created"], ["saved", "seed"], ["saved", "stop"]]);
-  assert.deepEqual([options.conversation, store.names().length], ["c9", 0]);
+  assert.deepEqual(heard, [["began"], ["saved", "seed"], ["saved", "stop"]]);
+  assert.deepEqual([conversation.id, store.names().length], ["c9", 0]);
 });
 
 test("a conversation that can't be made yet loses no change", async () => {
@@ -188,23 +191,23 @@ test("a conversation that can't be made yet loses no change", async () => {
   assert.deepEqual([heard, options.unsaved("seed")], [[["away"]], "1"]);
   requests.answer = () => null;
   await options.save();
-  assert.deepEqual(heard.slice(1), [["created"], ["saved", "seed"]]);
+  assert.deepEqual(heard.slice(1), [["began"], ["saved", "seed"]]);
 });
 
 test("a conversation that a prompt made takes what was changed before, also when one is just being made", async () => {
   for (const isMaking of [false, true]) {
-    const { heard, options, requests } = opened(null);
+    const { conversation, heard, options, requests } = opened(null);
     const open = requests.hold();
     options.change("seed", "1");
     const making = isMaking ? options.save() : null;
     await settled();
-    options.conversation = "c1";
+    conversation.begin("c1");
     assert.equal(options.unsaved("seed"), "1");
     const saving = options.save();
     open();
     await Promise.all([making, saving]);
     assert.deepEqual(requests.sent.at(-1), [ADDRESS, { seed: "1" }]);
-    assert.deepEqual([heard, options.conversation], [[["saved", "seed"]], "c1"]);
+    assert.deepEqual([heard, conversation.id], [[["began"], ["saved", "seed"]], "c1"]);
   }
 });
 
@@ -217,7 +220,7 @@ test("what a new page left behind makes no conversation on another one's page", 
 });
 
 test("while a prompt on its way is about to make the conversation, no option makes another one", async () => {
-  const { heard, options, requests } = opened(null);
+  const { conversation, heard, options, requests } = opened(null);
   const open = requests.hold();
   options.change("seed", "7");
   const saving = options.save();
@@ -225,10 +228,10 @@ test("while a prompt on its way is about to make the conversation, no option mak
   options.isHeld = true; // sent while the portal took its time
   open();
   await saving;
-  assert.deepEqual([options.conversation, heard], [null, []]);
+  assert.deepEqual([conversation.id, heard], [null, []]);
   await options.save();
   assert.equal(requests.sent.length, 1);
-  options.conversation = "c1";
+  conversation.begin("c1");
   options.isHeld = false;
   await options.save();
   assert.deepEqual(requests.sent.at(-1), [ADDRESS, { seed: "7" }]);

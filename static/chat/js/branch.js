@@ -5,6 +5,7 @@
 // Events: "shown", "trouble" (detail: {status}): the messages could not be loaded, and those on the page stay.
 
 /**
+ * @import { Conversation } from "chat/conversation"
  * @import { Followings } from "chat/followings"
  * @import { Place } from "chat/place"
  * @import { Requests } from "chat/requests"
@@ -33,19 +34,20 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   /** @type {string | null} */
   #loading = null; // what is being asked for
 
-  /** @param {{page: Page, transcript: Transcript, followings: Followings, requests: Requests, place: Place}} parts */
-  constructor({ page, transcript, followings, requests, place }) {
+  /** @param {{page: Page, conversation: Conversation, transcript: Transcript, followings: Followings, requests: Requests, place: Place}} parts */
+  constructor({ page, conversation, transcript, followings, requests, place }) {
     super();
     this.#chat = page.chat;
     this.#transcript = transcript;
     this.#followings = followings;
     this.#requests = requests;
     this.#place = place;
-    this.#conversation = page.conversation;
+    this.#conversation = conversation;
     this.#read(page);
   }
 
   start() {
+    this.#conversation.addEventListener("heard", this.#note);
     this.#transcript.addEventListener("version", ({ detail }) => this.show(detail));
     this.#transcript.addEventListener("left", ({ detail: view }) => this.#followings.leave(view.generation));
   }
@@ -54,18 +56,6 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   get parent() {
     const isNewest = !this.#isMixed && (this.#isNewest || this.#transcript.isWaiting);
     return isNewest ? null : this.#transcript.lastId;
-  }
-
-  get conversation() {
-    return this.#conversation;
-  }
-
-  /**
-   * The new conversation has got its id.
-   * @param {string} conversation
-   */
-  begin(conversation) {
-    this.#conversation = conversation;
   }
 
   // What was just said here is the newest of all.
@@ -94,17 +84,14 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   async catchUp(listed) {
     this.#isBehind = true;
     const updatedAt = await listed;
-    const isMissing = this.#conversation !== null && updatedAt !== null && updatedAt !== this.#updatedAt;
+    const isMissing = this.#conversation.id !== null && updatedAt !== null && updatedAt !== this.#updatedAt;
     this.#isBehind = isMissing && (await this.#load(this.#chosen)) !== OK;
   }
 
-  /**
-   * Of the conversation's own frame, which says nothing about what was missed before it.
-   * @param {string} updatedAt
-   */
-  note(updatedAt) {
-    if (!this.#isBehind) this.#updatedAt = Date.parse(updatedAt);
-  }
+  // A frame says nothing about what was missed before it.
+  #note = () => {
+    if (!this.#isBehind) this.#updatedAt = this.#conversation.updatedAt;
+  };
 
   /**
    * A message that another tab brought about. `speaker`: who answers.
@@ -193,12 +180,12 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   // A reload shows the same branch. Even the same address makes the browser lay out the page.
   #showAddress() {
     const address = this.#address(this.#chosen);
-    if (this.#conversation !== null && !location.href.endsWith(address)) history.replaceState(null, "", address);
+    if (this.#conversation.id !== null && !location.href.endsWith(address)) history.replaceState(null, "", address);
   }
 
   /** @param {string} chosen */
   #address(chosen) {
-    const address = `${this.#chat}${this.#conversation}/`;
+    const address = `${this.#chat}${this.#conversation.id}/`;
     return chosen === "" ? address : `${address}?message=${chosen}`;
   }
 }

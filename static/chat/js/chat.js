@@ -1,30 +1,28 @@
 // @ts-check
-// The conversation on this page: what a person wants, and what the portal says to that.
+// The page of a conversation: what a person wants goes to the portal, and what the portal says to that is shown.
 
 /**
  * @import { Branch } from "chat/branch"
  * @import { Composer } from "chat/composer"
+ * @import { Conversation } from "chat/conversation"
+ * @import { Returned } from "chat/delivery"
  * @import { Followings } from "chat/followings"
  * @import { MessageView } from "chat/message_view"
- * @import { Entry, Outbox, PromptCommand } from "chat/outbox"
+ * @import { Outbox, PromptCommand } from "chat/outbox"
  * @import { Panel } from "chat/panel"
  * @import { Place } from "chat/place"
  * @import { Sidebar } from "chat/sidebar"
  * @import { Socket } from "chat/socket"
  * @import { Transcript } from "chat/transcript"
- * @import { Page } from "chat/types"
- * @import { AcceptedFrame, ConversationChangedFrame, ErrorFrame, Frame, HelloFrame, MessageAddedFrame, ModelChoice, RefusedFrame, RegenerateCommand, ContinueCommand, SendCommand } from "chat/wire"
+ * @import { AcceptedFrame, ContinueCommand, ErrorFrame, Frame, HelloFrame } from "chat/wire"
+ * @import { MessageAddedFrame, ModelChoice, RegenerateCommand, SendCommand } from "chat/wire"
  */
 
-import { answered, newKey } from "chat/outbox";
+import { Delivery } from "chat/delivery";
+import { newKey } from "chat/outbox";
 import { complaint } from "chat/requests";
 import { titleOf } from "chat/sidebar";
 import { text } from "chat/strings";
-
-const LATE_MS = 5_000;
-const BUSY_MS = 1_000;
-const BURST = 10;
-const ORPHAN_MS = 30_000; // longer than a pause between two attempts to connect
 
 /**
  * @typedef {{
@@ -33,9 +31,10 @@ const ORPHAN_MS = 30_000; // longer than a pause between two attempts to connect
  */
 
 export class Chat {
-  #page;
+  #user;
+  #conversation;
   #socket;
-  #outbox;
+  #delivery;
   #transcript;
   #followings;
   #branch;
@@ -46,39 +45,39 @@ export class Chat {
   #parts;
   /** @type {ModelChoice[]} */
   #models = [];
-  /** @type {string | null} */
-  #model = null;
-  /** @type {Set<string>} */
-  #stopping = new Set();
-  /** @type {Set<string>} */
-  #held = new Set();
 
   /**
    * @param {{
-   *   page: Page, socket: Socket, outbox: Outbox, transcript: Transcript, followings: Followings, branch: Branch,
-   *   composer: Composer, panel: Panel, sidebar: Sidebar, place: Place, parts: Parts,
-   * }} parts
+   *   user: number, conversation: Conversation, socket: Socket, outbox: Outbox, transcript: Transcript,
+   *   followings: Followings, branch: Branch, composer: Composer, panel: Panel, sidebar: Sidebar, place: Place,
+   *   parts: Parts,
+   * }} all
    */
-  constructor({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }) {
-    this.#page = page;
+  constructor({ user, conversation, socket, outbox, transcript, followings, branch, composer, panel, ...rest }) {
+    this.#user = user;
+    this.#conversation = conversation;
     this.#socket = socket;
-    this.#outbox = outbox;
+    this.#delivery = new Delivery({ socket, outbox, isShown: this.#belongsHere });
     this.#transcript = transcript;
     this.#followings = followings;
     this.#branch = branch;
     this.#composer = composer;
     this.#panel = panel;
-    this.#sidebar = sidebar;
-    this.#place = place;
-    this.#parts = parts;
+    this.#sidebar = rest.sidebar;
+    this.#place = rest.place;
+    this.#parts = rest.parts;
   }
 
   start() {
+    this.#conversation.addEventListener("began", this.#begin);
+    this.#conversation.addEventListener("changed", this.#show);
     this.#socket.addEventListener("hello", this.#greet);
     this.#socket.addEventListener("frame", this.#hear);
+    this.#delivery.addEventListener("changed", this.#refresh);
+    this.#delivery.addEventListener("late", ({ detail: command }) => this.#showLate(command));
+    this.#delivery.addEventListener("returned", this.#takeBack);
     this.#composer.addEventListener("send", this.#send);
     this.#composer.addEventListener("stop", this.#stopFirst);
-    this.#panel.addEventListener("created", ({ detail }) => this.#settle(detail.id));
     this.#transcript.addEventListener("retry", this.#retry);
     this.#transcript.addEventListener("unqueue", ({ detail: view }) => this.#stop(view));
     this.#transcript.addEventListener("grown", this.#place.keep);
@@ -90,15 +89,11 @@ export class Chat {
       view.status({ state, phase: state === "queued" ? "queued" : "waiting" });
       this.#followings.add(view.generation);
     }
-    for (const { command } of this.#outbox.mine()) {
-      if (command.type === "send" && command.conversation === this.#conversation) this.#showPrompt(command);
-      this.#late(command.key);
+    for (const command of this.#delivery.commands) {
+      if (command.type === "send" && command.conversation === this.#conversation.id) this.#showPrompt(command);
+      this.#showLate(command);
     }
     this.#refresh();
-  }
-
-  get #conversation() {
-    return this.#branch.conversation;
   }
 
   /**
@@ -106,7 +101,7 @@ export class Chat {
    * @type {(event: CustomEvent<HelloFrame>) => Promise<void>}
    */
   #greet = async ({ detail: hello }) => {
-    if (hello.user.id !== this.#page.user) {
+    if (hello.user.id !== this.#user) {
       // Somebody else has logged in meanwhile: nothing of this page is theirs.
       location.reload();
       return;
@@ -115,94 +110,84 @@ export class Chat {
     this.#composer.models = hello.models;
     this.#watch();
     this.#followings.askAgain();
-    this.#outbox.due().forEach(({ command: { key } }, index) => {
-      // All at once they might be taken for an attack.
-      if (index < BURST) this.#sendAgain(key);
-      else setTimeout(() => this.#sendAgain(key), BUSY_MS * Math.floor(index / BURST));
-    });
-    for (const generation of this.#stopping) this.#socket.send({ type: "stop", generation });
-    await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation)));
-    const title = this.#sidebar.title(this.#conversation); // perhaps a new one
-    if (title !== null) this.#call(title);
+    this.#delivery.resume();
+    await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation.id)));
+    const title = this.#sidebar.title(this.#conversation.id); // perhaps a new one
+    if (title !== null) this.#conversation.rename(title);
     this.#refresh();
   };
 
   #watch() {
-    this.#socket.send({ type: "watch", conversation: this.#conversation });
+    this.#socket.send({ type: "watch", conversation: this.#conversation.id });
   }
+
+  #begin = () => {
+    this.#branch.settle();
+    this.#watch();
+  };
+
+  #show = () => {
+    const { title, isDeleted } = this.#conversation;
+    this.#parts.deleted.hidden = !isDeleted;
+    this.#parts.dock.hidden = isDeleted;
+    if (title === "") return;
+    this.#parts.title.textContent = title;
+    document.title = title + document.title.slice(document.title.lastIndexOf(" · "));
+  };
 
   /** @type {(event: CustomEvent<{text: string, model: string | null}>) => Promise<void>} */
   #send = async ({ detail }) => {
     /** @type {SendCommand} */
-    const command = { type: "send", key: newKey(), conversation: this.#conversation, text: detail.text };
+    const command = { type: "send", key: newKey(), conversation: this.#conversation.id, text: detail.text };
     if (detail.model !== null) command.model = detail.model;
     if (this.#branch.parent !== null) command.parent = this.#branch.parent;
     this.#showPrompt(command);
     this.#place.toEnd();
-    this.#held.add(command.key); // a hello meanwhile would send it without its conversation
-    this.#keep(command);
+    this.#delivery.hold(command);
     // Changed options hold for this prompt already; saving them may make the conversation.
     if (!this.#panel.isSaved) await this.#panel.flush();
-    this.#held.delete(command.key);
-    if (command.conversation === null && this.#conversation !== null) {
-      command.conversation = this.#conversation;
-      this.#keep(command);
+    if (command.conversation === null && this.#conversation.id !== null) {
+      command.conversation = this.#conversation.id;
+      this.#delivery.keep(command);
     }
-    this.#refresh();
-    this.#socket.send(command);
+    this.#delivery.release(command);
   };
 
   /** @type {(event: CustomEvent<{view: MessageView, type: "continue" | "regenerate"}>) => void} */
   #retry = ({ detail: { view, type } }) => {
-    if (view.isOpen || this.#isAsked(view)) return;
+    if (view.isOpen || this.#delivery.isAsked(view.id)) return;
     /** @type {RegenerateCommand | ContinueCommand} */
     const command = { type, key: newKey(), message: view.id };
     if (command.type === "regenerate" && this.#composer.model !== null) command.model = this.#composer.model;
-    // Asked for by another tab already? The same key is one request.
-    const wanted = this.#outbox.anotherOf(view.id) ?? command;
     if (view.element.contains(document.activeElement)) this.#composer.focus(); // the button goes with its answer
-    this.#keep(wanted);
-    this.#socket.send(wanted);
+    this.#delivery.send(command);
   };
 
   // The oldest answer that runs: those after it wait for it.
   #stopFirst = () => {
-    const view = this.#transcript.openAnswers.find(({ generation }) => !this.#stopping.has(generation));
+    const view = this.#transcript.openAnswers.find(({ generation }) => !this.#delivery.isStopping(generation));
     if (view !== undefined) this.#stop(view);
   };
 
   /** @param {MessageView} view */
   #stop(view) {
-    this.#stopping.add(view.generation);
     view.status({ state: "stopping", phase: "writing" });
-    this.#socket.send({ type: "stop", generation: view.generation });
+    this.#delivery.stop(view.generation);
   }
 
-  /**
-   * Kept first, sent then: from here on it can't get lost.
-   * @param {PromptCommand} command
-   */
-  #keep(command) {
-    this.#outbox.add(command);
-    this.#refresh();
-    setTimeout(() => this.#late(command.key), LATE_MS);
-  }
-
-  /** @param {string} key */
-  #late(key) {
-    const entry = this.#outbox.get(key);
-    if (entry === null || !this.#outbox.isMine(entry)) return;
-    const view = this.#viewOf(entry.command);
+  /** @param {PromptCommand} command */
+  #showLate(command) {
+    const view = this.#viewOf(command);
     if (view !== null) view.pending = text("not_sent_yet");
   }
 
   /** @param {SendCommand} command */
   #showPrompt(command) {
-    this.#begin();
+    this.#leaveWelcome();
     this.#transcript.addPrompt(command.key, command.text);
   }
 
-  #begin() {
+  #leaveWelcome() {
     this.#parts.welcome?.remove();
     this.#parts.frame.classList.remove("transcript--centred");
     this.#composer.goOn();
@@ -216,15 +201,11 @@ export class Chat {
     return this.#transcript.byId(command.type === "send" ? command.key : command.message);
   }
 
-  /** @param {PromptCommand} command */
-  #belongsHere(command) {
-    return this.#viewOf(command) !== null || (command.type === "send" && command.conversation === this.#conversation);
-  }
-
-  /** @param {MessageView} view */
-  #isAsked(view) {
-    return this.#outbox.mine().some(({ command }) => answered(command) === view.id);
-  }
+  /** @type {(command: PromptCommand) => boolean} */
+  #belongsHere = (command) => {
+    if (this.#viewOf(command) !== null) return true;
+    return command.type === "send" && command.conversation === this.#conversation.id;
+  };
 
   /** @type {(event: CustomEvent<Frame>) => void} */
   #hear = ({ detail: frame }) => {
@@ -233,13 +214,14 @@ export class Chat {
         this.#accept(frame);
         break;
       case "refused":
-        this.#refuse(frame.key, frame);
+        this.#delivery.refuse(frame.key, frame);
         break;
       case "error":
         this.#complain(frame);
         break;
       case "conversation":
-        this.#note(frame);
+        this.#sidebar.apply(frame);
+        this.#conversation.apply(frame);
         break;
       case "message":
         this.#take(frame);
@@ -255,13 +237,13 @@ export class Chat {
 
   /** @param {AcceptedFrame} frame */
   #accept(frame) {
-    const command = this.#outbox.remove(frame.key)?.command;
+    const command = this.#delivery.accept(frame.key);
     const here = command === undefined ? null : this.#viewOf(command);
     if (command === undefined || here === null) {
       // Sent again for another tab or page: the answer is found there.
       if (this.#followings.has(frame.generation)) return;
       this.#socket.send({ type: "unfollow", generation: frame.generation });
-      if (frame.conversation === this.#conversation) this.#branch.show(); // its place went, or its tab; nobody else tells
+      if (frame.conversation === this.#conversation.id) this.#branch.show(); // its place went, or its tab; nobody else tells
       return;
     }
     here.pending = "";
@@ -290,7 +272,8 @@ export class Chat {
       here.versions = [frame.user_message];
       here.isOnItsWay = false;
       this.#transcript.addAnswer({ ...answer, versions: [id], after: here });
-      this.#settle(frame.conversation, command.text);
+      this.#conversation.begin(frame.conversation);
+      this.#list(frame.conversation, command.text);
     } else {
       const versions = [...here.versions, id];
       this.#transcript.removeFrom(here);
@@ -300,144 +283,74 @@ export class Chat {
   }
 
   /**
-   * A new conversation has got its id; without a prompt nobody lists it yet.
+   * A conversation that nobody has listed yet is called after its first prompt.
    * @param {string} conversation
-   * @param {string} [prompt]
+   * @param {string} prompt
    */
-  #settle(conversation, prompt = "") {
-    if (this.#conversation === null) {
-      this.#branch.begin(conversation);
-      this.#composer.conversation = conversation;
-      this.#panel.conversation = conversation;
-      this.#sidebar.current = conversation;
-      this.#branch.settle();
-      this.#watch();
-    }
-    if (prompt === "") return;
+  #list(conversation, prompt) {
     if (this.#sidebar.has(conversation)) {
       this.#sidebar.touch(conversation);
       return;
     }
     const title = titleOf(prompt);
-    this.#call(title);
+    this.#conversation.rename(title);
     this.#sidebar.add(conversation, title);
-  }
-
-  /** @param {string} title */
-  #call(title) {
-    this.#parts.title.textContent = title;
-    document.title = title + document.title.slice(document.title.lastIndexOf(" · "));
-  }
-
-  /**
-   * What became of a conversation, here or in another tab.
-   * @param {ConversationChangedFrame} frame
-   */
-  #note(frame) {
-    this.#sidebar.apply(frame);
-    const { conversation } = frame;
-    if (conversation.id !== this.#conversation) return;
-    this.#parts.deleted.hidden = !frame.deleted;
-    this.#parts.dock.hidden = frame.deleted;
-    if (!("title" in conversation)) return;
-    this.#model = conversation.model;
-    this.#branch.note(conversation.updated_at);
-    if (conversation.title !== "") this.#call(conversation.title);
   }
 
   /** @param {MessageAddedFrame} frame */
   #take({ conversation, message }) {
-    if (conversation !== this.#conversation) return;
-    this.#begin();
-    this.#branch.hear(message, this.#models.find(({ id }) => id === this.#model)?.label ?? text("answer"));
+    if (conversation !== this.#conversation.id) return;
+    this.#leaveWelcome();
+    const model = this.#models.find(({ id }) => id === this.#conversation.model);
+    this.#branch.hear(message, model?.label ?? text("answer"));
     this.#refresh();
-  }
-
-  /**
-   * @param {string} key
-   * @param {Pick<RefusedFrame, "code" | "message" | "retry_after_ms">} refusal
-   */
-  #refuse(key, { code, message, retry_after_ms: wait }) {
-    if (code === "server_restarting") return; // stays in the outbox, and is sent when the portal is back
-    if (code === "busy_try_again") {
-      // The portal may still store it: only the same key asks just once.
-      this.#late(key);
-      setTimeout(() => this.#sendAgain(key), wait ?? BUSY_MS);
-      return;
-    }
-    const entry = this.#outbox.get(key);
-    if (entry === null) return;
-    if (this.#outbox.isMine(entry)) this.#giveBack(entry, message);
-    // A tab that shows it is refused too and gives it back; without one, a page of its conversation comes first.
-    else setTimeout(() => this.#inherit(key, message), this.#belongsHere(entry.command) ? ORPHAN_MS : 2 * ORPHAN_MS);
-  }
-
-  /**
-   * @param {string} key
-   * @param {string} message
-   */
-  #inherit(key, message) {
-    const entry = this.#outbox.get(key);
-    if (entry !== null && !this.#outbox.isMine(entry)) this.#giveBack(entry, message);
   }
 
   /**
    * Its text goes to where it was written, or waits there as the draft.
-   * @param {Entry} entry
-   * @param {string} message
+   * @type {(event: CustomEvent<Returned>) => void}
    */
-  #giveBack(entry, message) {
-    const { command } = entry;
-    const isMine = this.#outbox.isMine(entry);
+  #takeBack = ({ detail: { command, isMine, reason } }) => {
     const isHere = this.#belongsHere(command);
     const view = this.#viewOf(command);
-    this.#outbox.remove(command.key);
     if (view !== null && command.type === "send") this.#transcript.removeFrom(view);
     else if (view !== null) view.pending = "";
     this.#refresh();
     if (command.type === "send" && isHere) {
-      this.#composer.giveBack(command.text, message);
+      this.#composer.giveBack(command.text, reason);
       return;
     }
     if (command.type === "send") this.#composer.leave(command.conversation, command.text);
-    if (isMine) this.#composer.say(message);
-  }
-
-  /** @param {string} key */
-  #sendAgain(key) {
-    const entry = this.#outbox.get(key);
-    if (entry !== null && !this.#held.has(key)) this.#socket.send(entry.command);
-  }
+    if (isMine) this.#composer.say(reason);
+  };
 
   /** @param {ErrorFrame} frame */
   #complain(frame) {
-    const { ref } = frame;
+    const { ref, code, message } = frame;
     if (ref === null) return;
-    if (this.#outbox.get(ref) !== null) this.#refuse(ref, frame);
-    else if (!this.#stopping.has(ref)) this.#composer.say(frame.message);
-    this.#stopping.delete(ref);
-    if (frame.code === "not_found" && this.#followings.lose(ref)) {
-      this.#transcript.byGeneration(ref)?.lose(frame.message);
+    if (!this.#delivery.fail(frame)) this.#composer.say(message);
+    if (code === "not_found" && this.#followings.lose(ref)) {
+      this.#transcript.byGeneration(ref)?.lose(message);
       this.#refresh();
     }
   }
 
   /** @type {(event: CustomEvent<{generation: string}>) => void} */
   #ended = ({ detail: { generation } }) => {
-    this.#stopping.delete(generation);
+    this.#delivery.ended(generation);
     this.#refresh();
     this.#place.keep(); // the receipt stands below the text
   };
 
   // While something runs, the next prompt waits on the server; a new conversation has to be accepted first.
   #refresh = () => {
-    const waits = this.#outbox.mine().some(({ command }) => this.#viewOf(command) !== null);
+    const waits = this.#delivery.commands.some((command) => this.#viewOf(command) !== null);
     this.#composer.setRunning(this.#transcript.openAnswers.length > 0);
-    const isBeginning = waits && this.#conversation === null;
+    const isBeginning = waits && this.#conversation.id === null;
     this.#composer.setBlocked(isBeginning);
-    this.#panel.isHeld = isBeginning && this.#held.size === 0;
+    this.#panel.isHeld = isBeginning && !this.#delivery.isHolding;
     this.#transcript.forEachAnswer((view) => {
-      view.canRetry = !view.isOpen && !this.#isAsked(view);
+      view.canRetry = !view.isOpen && !this.#delivery.isAsked(view.id);
     });
   };
 }

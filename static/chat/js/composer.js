@@ -4,6 +4,7 @@
 // Events: "send" (detail: {text, model}), "stop", "changed": the text, perhaps, or the model.
 
 /**
+ * @import { Conversation } from "chat/conversation"
  * @import { Storage } from "chat/storage"
  * @import { TargetOf } from "chat/types"
  * @import { ModelChoice } from "chat/wire"
@@ -38,7 +39,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{drafts: Storage, conversation: string | null, limit: number}} parts
+   * @param {{drafts: Storage, conversation: Conversation, limit: number}} parts
    */
   constructor(form, { drafts, conversation, limit }) {
     super();
@@ -51,6 +52,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
   }
 
   start() {
+    this.#conversation.addEventListener("began", this.#moveDraft);
     this.#form.addEventListener("submit", this.#submit);
     this.#box.addEventListener("keydown", this.#press);
     this.#box.addEventListener("input", this.#type);
@@ -113,12 +115,10 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#fit();
   }
 
-  /** @param {string} id */
-  set conversation(id) {
-    if (this.#kept !== "") this.#drafts.remove(this.#draftName);
-    this.#conversation = id;
+  #moveDraft = () => {
+    if (this.#kept !== "") this.#drafts.remove(draftName(null));
     this.#keepDraft();
-  }
+  };
 
   /**
    * A prompt to start from; it comes before what is written already.
@@ -161,7 +161,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
   }
 
   get #draftName() {
-    return draftName(this.#conversation);
+    return draftName(this.#conversation.id);
   }
 
   get #hasChoice() {

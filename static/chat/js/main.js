@@ -11,6 +11,7 @@ import { Chat } from "chat/chat";
 import { Clipboard } from "chat/clipboard";
 import { Composer } from "chat/composer";
 import { ConnectionNotice } from "chat/connection";
+import { Conversation } from "chat/conversation";
 import { action, find, findPart } from "chat/elements";
 import { Followings } from "chat/followings";
 import { Keys } from "chat/keys";
@@ -39,8 +40,9 @@ const session = sturdy(() => sessionStorage);
 const page = json("page");
 use(json("strings"), document.documentElement.lang);
 
+const conversation = new Conversation(page.conversation);
 const requests = new Requests();
-const sidebar = new Sidebar(find(document, ".sidebar"), { requests, store: session });
+const sidebar = new Sidebar(find(document, ".sidebar"), { conversation, requests, store: session });
 sidebar.start();
 new Theme(part("theme"), local).start();
 const transcript = new Transcript(part("messages"), { user: mould("user"), assistant: mould("assistant") });
@@ -86,7 +88,7 @@ function talk(box, dock) {
   const socket = new Socket(location.origin.replace("http", "ws") + page.socket, { wakers });
   const composer = new Composer(/** @type {HTMLFormElement} */ (part("composer")), {
     drafts: storage,
-    conversation: page.conversation,
+    conversation,
     limit: page.text_bytes,
   });
   const outbox = new Outbox(storage, tab());
@@ -113,25 +115,42 @@ function talk(box, dock) {
     unsaved: new Storage(session, page.user),
     requests,
     chat: page.chat,
-    conversation: page.conversation,
+    conversation,
   });
   panel.start();
   socket.addEventListener("hello", panel.retry);
   const followings = new Followings({ socket, transcript, announcer });
-  const branch = new Branch({ page, transcript, followings, requests, place });
+  const branch = new Branch({ page, conversation, transcript, followings, requests, place });
   branch.start();
-  const meter = new Meter(part("tokens"), new Requests(), () => ({
-    text: box.value,
-    model: composer.model ?? "",
-    conversation: branch.conversation ?? "",
-    message: branch.parent ?? "",
-    running: String(transcript.openAnswers.length), // they count when they have ended
-  }));
+  const meter = new Meter(part("tokens"), {
+    address: page.tokens,
+    requests: new Requests(), // of its own: a count sends nobody to log in
+    read: () => ({
+      text: box.value,
+      model: composer.model ?? "",
+      conversation: conversation.id ?? "",
+      message: branch.parent ?? "",
+      running: String(transcript.openAnswers.length), // they count when they have ended
+    }),
+  });
   composer.addEventListener("changed", () => {
     findPart(document, "local-notice")?.toggleAttribute("hidden", composer.chosen.local === undefined);
     meter.ask();
   });
-  new Chat({ page, socket, outbox, transcript, followings, branch, composer, panel, sidebar, place, parts }).start();
+  new Chat({
+    user: page.user,
+    conversation,
+    socket,
+    outbox,
+    transcript,
+    followings,
+    branch,
+    composer,
+    panel,
+    sidebar,
+    place,
+    parts,
+  }).start();
   const notice = new ConnectionNotice(part("connection"), socket);
   notice.start();
   socket.addEventListener("login", () => logIn(notice));

@@ -12,6 +12,7 @@ const PAUSE_MS = 500;
 
 export class Meter {
   #element;
+  #address;
   #requests;
   #read;
   /** @type {string | null | undefined} */
@@ -20,13 +21,12 @@ export class Meter {
   #timer;
 
   /**
-   * `requests` of its own: a count sends nobody to log in.
    * @param {HTMLElement} element
-   * @param {Requests} requests
-   * @param {() => Record<string, string>} read
+   * @param {{address: string, requests: Requests, read: () => Record<string, string>}} parts
    */
-  constructor(element, requests, read) {
+  constructor(element, { address, requests, read }) {
     this.#element = element;
+    this.#address = address;
     this.#requests = requests;
     this.#read = read;
   }
@@ -43,7 +43,7 @@ export class Meter {
     if (asked === this.#asked) return;
     this.#asked = asked;
     /** @type {Reply<{words: string, used: string, percent: number, near: boolean}>} */
-    const { json } = await this.#requests.post("/chat/tokens/", fields);
+    const { json } = await this.#requests.post(this.#address, fields);
     if (asked !== this.#asked) return;
     this.#asked = json === null ? null : asked;
     if (!json) return;

@@ -2,6 +2,7 @@
 // The options of a conversation: how they stand in their fields, and what of them the portal doesn't have yet.
 
 /**
+ * @import { Conversation } from "chat/conversation"
  * @import { Requests } from "chat/requests"
  * @import { Storage } from "chat/storage"
  * @import { Details, FormErrors, Reply, TargetOf } from "chat/types"
@@ -17,12 +18,10 @@ const ESCAPES = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /**
  * @typedef {{ name: string, conversation: string, field: string, value: string }} Change
- * @typedef {{ id: string, address: string }} Created
  * @typedef {{
  *   saved: { field: string, details: Details },
  *   refused: { field: string, message: string | null },
  *   away: null,
- *   created: Created,
  * }} Events
  */
 
@@ -39,7 +38,7 @@ export function written(value) {
 // Holds every change until the portal has taken or refused it, also through a reload; `storage` is this tab's. One
 // request at a time, with one field in each: a wrong one holds up no other, and none overtakes another.
 //
-// Events: "saved" (detail: {field, details}), "refused" ({field, message}), "away", "created" ({id, address}).
+// Events: "saved" (detail: {field, details}), "refused" ({field, message}), "away".
 export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
   isHeld = false; // a prompt on its way makes the conversation
   #requests;
@@ -50,8 +49,8 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #work = Promise.resolve();
 
   /**
-   * `chat`: the address under which all conversations are; `conversation` null = not there yet.
-   * @param {{requests: Requests, storage: Storage, chat: string, conversation: string | null}} parts
+   * `chat`: the address under which all conversations are.
+   * @param {{requests: Requests, storage: Storage, chat: string, conversation: Conversation}} parts
    */
   constructor({ requests, storage, chat, conversation }) {
     super();
@@ -59,20 +58,16 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#storage = storage;
     this.#chat = chat;
     this.#conversation = conversation;
-  }
-
-  get conversation() {
-    return this.#conversation;
+    conversation.addEventListener("began", this.#begin);
   }
 
   // The new conversation has got its id, and with it what was changed before.
-  set conversation(id) {
-    this.#conversation = id;
+  #begin = () => {
     for (const { name, field, value } of this.#unsavedOf(NEW)) {
       this.#storage.remove(name);
       this.change(field, value);
     }
-  }
+  };
 
   /**
    * @param {string} field
@@ -110,13 +105,13 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
    * @returns {Promise<Reply<Details>>}
    */
   read() {
-    const work = this.#work.then(() => this.#requests.get(this.#address(this.#conversation)));
+    const work = this.#work.then(() => this.#requests.get(this.#address(this.#conversation.id)));
     this.#work = work;
     return work;
   }
 
   #saveAll = async () => {
-    const isNew = this.#conversation === null && !this.isHeld;
+    const isNew = this.#conversation.id === null && !this.isHeld;
     if (isNew && this.#unsavedOf(NEW).length > 0 && !(await this.#create())) return;
     for (const change of this.#unsaved()) {
       // What another page of this tab left behind before it got a conversation waits for the next such page.
@@ -125,17 +120,14 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
   };
 
   async #create() {
-    /** @type {Reply<Created>} */
+    /** @type {Reply<{ id: string }>} */
     const { status, json } = await this.#requests.post(this.#chat);
     if (status !== 201 || json === null) {
       tell(this, "away");
       return false;
     }
     // A prompt may have made one meanwhile; then this one stays empty, and is listed nowhere.
-    if (this.#conversation === null && !this.isHeld) {
-      this.conversation = json.id;
-      tell(this, "created", json);
-    }
+    if (this.#conversation.id === null && !this.isHeld) this.#conversation.begin(json.id);
     return true;
   }
 
@@ -153,7 +145,7 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
     }
     const isOutdated = this.#storage.get(name) !== value; // changed meanwhile; then that goes next
     if (!isOutdated) this.#storage.remove(name);
-    if (isOutdated || conversation !== this.#conversation) return true;
+    if (isOutdated || conversation !== this.#conversation.id) return true;
     if (status === 200 && json !== null) tell(this, "saved", { field, details: json });
     else tell(this, "refused", { field, message: json?.errors?.[field] ?? null });
     return true;
@@ -174,7 +166,7 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
 
   /** @param {string} field */
   #name(field) {
-    return `${START}${this.#conversation ?? NEW}.${field}`;
+    return `${START}${this.#conversation.id ?? NEW}.${field}`;
   }
 
   /** @param {string | null} conversation */

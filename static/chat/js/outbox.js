@@ -93,7 +93,7 @@ export class Outbox {
 
   /**
    * The command that asks for another answer than `message` and is on its way, from whichever tab; null without one.
-   * @param {string | undefined} message
+   * @param {string} message
    */
   anotherOf(message) {
     return this.#stored().find(({ command }) => answered(command) === message)?.command ?? null;

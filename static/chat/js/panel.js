@@ -1,16 +1,14 @@
 // @ts-check
 // The options of the conversation: a column beside the work, on small screens a sheet over it. Saves by itself.
-//
-// Event: "created" (detail: {id, address}): the first change made the conversation.
 
 /**
- * @import { Created } from "chat/options"
+ * @import { Conversation } from "chat/conversation"
  * @import { Requests } from "chat/requests"
  * @import { Storage } from "chat/storage"
- * @import { Details, TargetOf } from "chat/types"
+ * @import { Details } from "chat/types"
  */
 
-import { action, find, part, tell } from "chat/elements";
+import { action, find, part } from "chat/elements";
 import { Options, written } from "chat/options";
 import { text } from "chat/strings";
 
@@ -20,13 +18,14 @@ const IS_OPEN = "panel";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement} Field */
 
-export class Panel extends /** @type {TargetOf<{ created: Created }>} */ (EventTarget) {
+export class Panel {
   #element;
   #button;
   #form;
   #app;
   #memory;
   #options;
+  #conversation;
   #wide = matchMedia("(min-width: 64rem)");
   /** @type {Map<string, string>} */
   #kept = new Map();
@@ -37,15 +36,15 @@ export class Panel extends /** @type {TargetOf<{ created: Created }>} */ (EventT
   /**
    * `memory`: this user's store, for whether it is open; `unsaved`: this tab's, for what the portal doesn't have yet.
    * @param {HTMLElement} element
-   * @param {{button: HTMLButtonElement, memory: Storage, unsaved: Storage, requests: Requests, chat: string, conversation: string | null}} parts
+   * @param {{button: HTMLButtonElement, memory: Storage, unsaved: Storage, requests: Requests, chat: string, conversation: Conversation}} parts
    */
   constructor(element, { button, memory, unsaved, requests, chat, conversation }) {
-    super();
     this.#element = element;
     this.#button = button;
     this.#form = /** @type {HTMLFormElement} */ (element.querySelector("form"));
     this.#app = /** @type {HTMLElement} */ (element.parentElement);
     this.#memory = memory;
+    this.#conversation = conversation;
     this.#options = new Options({ requests, storage: unsaved, chat, conversation });
   }
 
@@ -62,22 +61,15 @@ export class Panel extends /** @type {TargetOf<{ created: Created }>} */ (EventT
     this.#options.addEventListener("saved", this.#saved);
     this.#options.addEventListener("refused", this.#refused);
     this.#options.addEventListener("away", this.#away);
-    this.#options.addEventListener("created", ({ detail }) => tell(this, "created", detail));
+    this.#conversation.addEventListener("began", this.save);
     for (const field of this.#fields) {
       field.value = this.#options.unsaved(field.name) ?? "";
       // Until it is known what stands there, nobody may write over it.
-      field.readOnly = this.#options.conversation !== null;
+      field.readOnly = this.#conversation.id !== null;
     }
     this.#app.classList.toggle("app--panel", this.#memory.get(IS_OPEN) !== null);
     this.#tell();
     this.#refresh();
-  }
-
-  /** @param {string} id */
-  set conversation(id) {
-    if (this.#options.conversation !== null) return;
-    this.#options.conversation = id;
-    this.save();
   }
 
   /**
@@ -166,7 +158,7 @@ export class Panel extends /** @type {TargetOf<{ created: Created }>} */ (EventT
 
   // Shows what the portal has, which another tab may have changed; what is being written here stays.
   #refresh = async () => {
-    if (this.#options.conversation === null || !this.#isOpen || document.hidden) return;
+    if (this.#conversation.id === null || !this.#isOpen || document.hidden) return;
     const { status, json } = await this.#options.read();
     const isRead = status === 200 && json !== null;
     write(part(this.#element, "panel-state"), isRead ? "" : text("options_unread"));

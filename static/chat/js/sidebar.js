@@ -2,6 +2,7 @@
 // The list of conversations at the side: it comes page after page, and what the socket tells keeps it right.
 
 /**
+ * @import { Conversation } from "chat/conversation"
  * @import { Entry } from "chat/entries"
  * @import { Requests } from "chat/requests"
  * @import { Store } from "chat/types"
@@ -23,6 +24,7 @@ const PLACE = "chatsite.sidebar";
 export class Sidebar {
   #nav;
   #list;
+  #conversation;
   #requests;
   #store;
   #entries;
@@ -39,11 +41,12 @@ export class Sidebar {
   /**
    * `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
    * @param {HTMLElement} nav
-   * @param {{requests: Requests, store: Store}} parts
+   * @param {{conversation: Conversation, requests: Requests, store: Store}} parts
    */
-  constructor(nav, { requests, store }) {
+  constructor(nav, { conversation, requests, store }) {
     this.#nav = nav;
     this.#list = part(nav, "conversations");
+    this.#conversation = conversation;
     this.#requests = requests;
     this.#store = store;
     /** @type {NodeListOf<HTMLTemplateElement>} */
@@ -56,13 +59,13 @@ export class Sidebar {
 
   start() {
     const raw = find(this.#list, "ul");
-    const current = this.#list.dataset.current || null;
-    this.current = current;
+    this.#showCurrent();
+    this.#conversation.addEventListener("began", this.#showCurrent);
     this.#takeIn(this.#list);
     raw.remove();
     this.#list.dataset.state = "ready";
     this.#list.scrollTop = Number(this.#store.getItem(PLACE));
-    this.#entries.get(current)?.element.scrollIntoView({ block: "nearest" });
+    this.#entries.get(this.#conversation.id)?.element.scrollIntoView({ block: "nearest" });
     this.#nav.addEventListener("click", this.#click);
     matchMedia(COLUMN).addEventListener("change", this.#shut);
     this.#tools.addEventListener("closed", ({ detail: entry }) => this.#entries.place(entry));
@@ -72,10 +75,9 @@ export class Sidebar {
     addEventListener("pagehide", () => this.#store.setItem(PLACE, String(this.#list.scrollTop)));
   }
 
-  /** @param {string | null} id */
-  set current(id) {
-    this.#entries.current = id;
-  }
+  #showCurrent = () => {
+    this.#entries.current = this.#conversation.id;
+  };
 
   /** @param {string | null} id */
   has(id) {
@@ -103,7 +105,6 @@ export class Sidebar {
     if (!this.has(id)) {
       this.#entries.put({ id, title, pinned: false, unread: false, state: null, updatedAt: Date.now() });
     }
-    this.current = id;
   }
 
   /** @param {string} id */
@@ -130,7 +131,7 @@ export class Sidebar {
       const shown = this.#entries.ids;
       const seen = new Set();
       /** @type {string | undefined} */
-      let address = `${this.#list.dataset.root}list/`;
+      let address = this.#list.dataset.address ?? "";
       do {
         const { status, document: page } = await this.#requests.document(address);
         if (status !== OK || page === null) return;

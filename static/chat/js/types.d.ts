@@ -19,6 +19,7 @@ export interface Page extends ShownBranch {
   socket: string;
   login: string;
   chat: string;
+  tokens: string;
   text_bytes: number;
 }
 
