@@ -122,7 +122,7 @@ def test_the_script_has_the_names_of_the_protocol():
 
 
 def test_the_script_sends_every_command_and_hears_every_frame():
-    script = "".join(page(f"{JS}/{module}.js") for module in ("chat", "connection", "delivery", "following", "socket"))
+    script = "".join(page(f"{JS}/{module}.js") for module in ("chat", "connection", "delivery", "stream", "socket"))
     chosen = re.search(
         r'"retry", { view: this, type: name === "(\w+)" \? name : "(\w+)" }', page(f"{JS}/message_view.js")
     )

@@ -21,7 +21,7 @@ from chat.texts.page import page_strings
 from chat.views.conversations import create, page_of
 from chat.views.modules import scripts
 from chat.views.policy import portal_page
-from chat.views.transcript import ShownBranch, moulds, shown_branch
+from chat.views.transcript import ShownBranch, message_templates, shown_branch
 
 
 class Choice(NamedTuple):
@@ -78,7 +78,7 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
         "conversations": listed.conversations,
         "more": listed.more,
         "shown_messages": branch.messages,
-        "moulds": moulds(),
+        "message_templates": message_templates(),
         "models": [Choice(model, labels[model.pk], stats_in_words(stats.of(model))) for model in models],
         "chosen": chosen,
         "has_local_model": any(model.provider.kind == "local" for model in models),

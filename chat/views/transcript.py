@@ -18,7 +18,7 @@ from chat.views.receipt import Receipt, receipt_of
 
 @dataclass(frozen=True)
 class ShownMessage:
-    """One message. Of a prompt only the first seven are set; with `id` '' it is the mould for the script."""
+    """One message. Of a prompt only the first seven are set; with `id` '' it is the template for the script."""
 
     role: str
     id: str = ""
@@ -44,7 +44,7 @@ class ShownMessage:
 
     @property
     def place(self) -> int:
-        """Which version it is, from 1; 0 for the mould."""
+        """Which version it is, from 1; 0 for the template."""
         return self.versions.index(self.id) + 1 if self.id in self.versions else 0
 
     @property
@@ -67,7 +67,7 @@ class ShownBranch:
     is_newest: bool = True
 
 
-def moulds() -> list[ShownMessage]:
+def message_templates() -> list[ShownMessage]:
     """The empty messages that the script fills: a prompt and an answer."""
     return [ShownMessage(Message.Role.USER, speaker=_("You")), ShownMessage(Message.Role.ASSISTANT, is_open=True)]
 

@@ -44,8 +44,8 @@ function branch(isNewest = true) {
   const requests = { document: (address) => new Promise((done) => asked.push({ address, done })) };
   const page = { chat: "/chat/", message: "", is_newest: isNewest, updated_at: BEGAN };
   const conversation = new Conversation("c1");
-  const followings = { follow() {} };
-  const one = new Branch({ page, conversation, transcript, followings, requests, place: { keep() {} } });
+  const streams = { follow() {} };
+  const one = new Branch({ page, conversation, transcript, streams, requests, scrollPosition: { keep() {} } });
   one.start();
   const loaded = { message: "", is_newest: true, updated_at: LATER };
   const answer = async () => {
@@ -81,7 +81,7 @@ test("nothing is loaded when nothing was missed", async () => {
 test("after a prompt on another branch the next one here names the answer that it follows", () => {
   const { one } = branch();
   assert.equal(one.parent, null);
-  one.hear(prompt("u9", "a9"), "fake");
+  one.add(prompt("u9", "a9"), "fake");
   assert.equal(one.parent, "a1");
 });
 
@@ -92,7 +92,7 @@ test("messages that were written before what was said meanwhile do not take its 
   await answer();
   assert.equal(transcript.swapped, 0);
   assert.equal(asked.length, 1);
-  one.hear(prompt("u2", "a1"), "fake");
+  one.add(prompt("u2", "a1"), "fake");
   await answer();
   assert.equal(transcript.swapped, 0);
   await answer();
@@ -102,7 +102,7 @@ test("messages that were written before what was said meanwhile do not take its 
 test("which of two prompts came first, when both tabs sent one, the portal says", () => {
   const { one, transcript, asked } = branch();
   transcript.add({ id: "u3" });
-  one.hear(prompt("u2", "a1"), "fake");
+  one.add(prompt("u2", "a1"), "fake");
   assert.deepEqual(
     transcript.views.map(({ id }) => id),
     ["u1", "a1", "u3"],

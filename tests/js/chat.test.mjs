@@ -10,9 +10,9 @@ globalThis.location ??= { href: "" };
 const { Branch } = await import("chat/branch");
 const { Chat } = await import("chat/chat");
 const { Conversation } = await import("chat/conversation");
-const { Followings } = await import("chat/followings");
+const { Streams } = await import("chat/streams");
 const { Outbox } = await import("chat/outbox");
-const { Storage, sturdy } = await import("chat/storage");
+const { Storage, withFallback } = await import("chat/storage");
 
 const LATE_MS = 5_000;
 const FOREIGN_MS = 11_000;
@@ -21,7 +21,7 @@ const LONG_MS = 120_000;
 // One browser: tabs that share a store, and a clock.
 function browser(context) {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const store = sturdy(() => null);
+  const store = withFallback(() => null);
   const open = (name, id = "c1", views = []) => {
     const conversation = new Conversation(id);
     const socket = new FakeSocket();
@@ -36,8 +36,8 @@ function browser(context) {
       updated_at: "2026-11-22T12:00:00Z",
     };
     const announcer = { begin() {}, append() {}, replace() {}, end() {} };
-    const followings = new Followings({ socket, transcript, announcer });
-    const place = { keep() {}, toEnd() {} };
+    const streams = new Streams({ socket, transcript, announcer });
+    const scrollPosition = { keep() {}, toEnd() {} };
     const loaded = [];
     const requests = {
       document(address) {
@@ -45,7 +45,7 @@ function browser(context) {
         return new Promise(() => {});
       },
     };
-    const branch = new Branch({ page, conversation, transcript, followings, requests, place });
+    const branch = new Branch({ page, conversation, transcript, streams, requests, scrollPosition });
     branch.start();
     const panel = Object.assign(new EventTarget(), { isSaved: true });
     new Chat({
@@ -54,7 +54,7 @@ function browser(context) {
       socket,
       outbox,
       transcript,
-      followings,
+      streams,
       branch,
       composer,
       panel,
@@ -65,7 +65,7 @@ function browser(context) {
         updatedAt: () => null,
         title: () => null,
       },
-      place,
+      scrollPosition,
       parts: { frame: { classList: { remove() {} } }, title: {}, welcome: null },
     }).start();
     return { conversation, socket, transcript, composer, outbox, loaded, panel };
@@ -350,7 +350,7 @@ test("many prompts that wait go out a few at a time, each once", (context) => {
   );
 });
 
-test("a heartbeat may tell how the models do now", (context) => {
+test("a heartbeat may say how the models do now", (context) => {
   const { socket, composer } = browser(context).open("one");
   socket.hello();
   const models = [{ id: "1", label: "A", provider: "p", note: "not answering now" }];

@@ -5,7 +5,7 @@ import "./resolve.mjs";
 
 const { Composer } = await import("chat/composer");
 const { Conversation } = await import("chat/conversation");
-const { Storage, sturdy } = await import("chat/storage");
+const { Storage, withFallback } = await import("chat/storage");
 
 class FakeElement extends EventTarget {
   value = "";
@@ -51,7 +51,7 @@ function opened(
   context,
   {
     drafts = new Storage(
-      sturdy(() => null),
+      withFallback(() => null),
       1,
     ),
     conversation = "c1",
@@ -244,14 +244,14 @@ test("how a model does stands behind its name, and is no part of it", (context) 
   assert.equal(composer.chosen.label, "B");
 });
 
-test("whatever changes the text or the model is told, also when nobody types", (context) => {
+test("whatever changes the text or the model is announced, also when nobody types", (context) => {
   const { composer, press, select, write } = opened(context, { models: ["a", "b"] });
-  let told = 0;
-  composer.addEventListener("changed", () => (told += 1));
+  let changes = 0;
+  composer.addEventListener("changed", () => (changes += 1));
   const tells = (act) => {
-    const before = told;
+    const before = changes;
     act();
-    return told > before;
+    return changes > before;
   };
   assert.ok(tells(() => write("hello")));
   assert.ok(

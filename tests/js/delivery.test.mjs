@@ -6,7 +6,7 @@ import "./resolve.mjs";
 
 const { Delivery } = await import("chat/delivery");
 const { Outbox } = await import("chat/outbox");
-const { Storage, sturdy } = await import("chat/storage");
+const { Storage, withFallback } = await import("chat/storage");
 
 const LATE_MS = 5_000;
 const BURST = 10;
@@ -18,7 +18,7 @@ function opened(context) {
   const socket = new FakeSocket();
   const outbox = new Outbox(
     new Storage(
-      sturdy(() => null),
+      withFallback(() => null),
       1,
     ),
     "one",

@@ -5,7 +5,7 @@ import "./resolve.mjs";
 
 const { Conversation } = await import("chat/conversation");
 const { Options, written } = await import("chat/options");
-const { Storage, sturdy } = await import("chat/storage");
+const { Storage, withFallback } = await import("chat/storage");
 
 const ADDRESS = "/chat/c1/details/";
 const ok = (fields) => ({ status: 200, json: fields });
@@ -37,7 +37,7 @@ class FakeRequests {
   }
 }
 
-function opened(id = "c1", store = sturdy(() => null)) {
+function opened(id = "c1", store = withFallback(() => null)) {
   const requests = new FakeRequests();
   const conversation = new Conversation(id);
   const options = new Options({ requests, storage: new Storage(store, 1), chat: "/chat/", conversation });

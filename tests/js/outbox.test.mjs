@@ -4,11 +4,11 @@ import test from "node:test";
 import "./resolve.mjs";
 
 const { newKey, Outbox } = await import("chat/outbox");
-const { Storage, sturdy } = await import("chat/storage");
+const { Storage, withFallback } = await import("chat/storage");
 
 const command = (key, text = "hello") => ({ type: "send", key, conversation: null, text });
 
-function boxes(store = sturdy(() => null)) {
+function boxes(store = withFallback(() => null)) {
   const clock = { now: 1000 };
   const open = (tab, user = 1) => new Outbox(new Storage(store, user), tab, () => clock.now);
   return { clock, open, store };
@@ -101,12 +101,12 @@ test("a full or closed store is replaced by memory", () => {
       throw new Error("QuotaExceededError");
     },
   };
-  const { open } = boxes(sturdy(() => full));
+  const { open } = boxes(withFallback(() => full));
   open("tab").add(command("k1"));
   assert.equal(open("tab").mine().length, 1);
   assert.equal(open("tab").remove("k1").command.key, "k1");
 
-  const closed = sturdy(() => {
+  const closed = withFallback(() => {
     throw new Error("SecurityError");
   });
   closed.setItem("name", "value");

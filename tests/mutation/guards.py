@@ -26,7 +26,7 @@ from tests.mutation.mutations import (
 )
 
 MACHINE = "tests/generation/test_state_machine.py"
-FOLLOWING_JS = "tests/js/following.test.mjs"
+STREAM_JS = "tests/js/stream.test.mjs"
 ACCESS = "tests/test_access.py::test_"
 ANY_USER = 'import_module("chat.models").User.objects.get(pk=request.session["_auth_user_id"])'
 ADMISSION = "tests/process/test_doors.py::test_"
@@ -81,9 +81,9 @@ FOLLOWING = [
         LOG + "a_checkpoint_takes_what_no_checkpoint_has_stored",
     ),
     Guard("a socket follows a generation once", delete(), CONSUMER + "a_new_following_takes_the_place_of_the_old"),
-    Guard("no delta over a gap", delete_line(), FOLLOWING_JS),
-    Guard("no delta twice", delete_line(), FOLLOWING_JS),
-    Guard("no end over a gap", delete_line(), FOLLOWING_JS),
+    Guard("no delta over a gap", delete_line(), STREAM_JS),
+    Guard("no delta twice", delete_line(), STREAM_JS),
+    Guard("no end over a gap", delete_line(), STREAM_JS),
 ]
 
 STORING = [

@@ -33,12 +33,12 @@ def page_of(client, conversation):
     return answer.content.decode()
 
 
-def without_moulds(page):
+def without_templates(page):
     return re.sub(r"<template.*?</template>", "", page, flags=re.S)
 
 
 def articles(page):
-    return re.findall(r"<article.*?</article>", without_moulds(page), re.S)
+    return re.findall(r"<article.*?</article>", without_templates(page), re.S)
 
 
 def test_the_root_leads_to_a_new_conversation(browse, model):
@@ -47,7 +47,7 @@ def test_the_root_leads_to_a_new_conversation(browse, model):
     assert page.count('<textarea class="composer__box" id="prompt" name="prompt"') == 1
     assert page.count('name="prompt"') == 1
     assert page.count('data-action="send"') == 1
-    assert without_moulds(page).count('data-action="stop"') == 1
+    assert without_templates(page).count('data-action="stop"') == 1
     assert articles(page) == []
 
 
@@ -154,7 +154,7 @@ def test_the_list_holds_ones_own_conversations_the_latest_first(browse, owner, c
         Conversation.objects.create(owner=owner, title=title)
     Conversation.objects.create(owner=colleague, title="foreign")
     page = browse.get("/chat/").content.decode()
-    assert re.findall(r'entry__title" dir="auto">([^<]*)<', without_moulds(page)) == ["second", "first"]
+    assert re.findall(r'entry__title" dir="auto">([^<]*)<', without_templates(page)) == ["second", "first"]
 
 
 def test_the_picker_is_there_only_when_there_is_a_choice(browse, model):

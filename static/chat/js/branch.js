@@ -6,24 +6,24 @@
 
 /**
  * @import { Conversation } from "chat/conversation"
- * @import { Followings } from "chat/followings"
- * @import { Place } from "chat/place"
+ * @import { Streams } from "chat/streams"
+ * @import { ScrollPosition } from "chat/scroll_position"
  * @import { Requests } from "chat/requests"
  * @import { Transcript } from "chat/transcript"
  * @import { Page, ShownBranch, TargetOf } from "chat/types"
  * @import { AddedMessage } from "chat/wire"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 
 const OK = 200;
 
 export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status: number } }>} */ (EventTarget) {
   #chat;
   #transcript;
-  #followings;
+  #streams;
   #requests;
-  #place;
+  #scrollPosition;
   #conversation;
   #chosen = "";
   #isNewest = true;
@@ -34,14 +34,14 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   /** @type {string | null} */
   #loading = null; // what is being asked for
 
-  /** @param {{page: Page, conversation: Conversation, transcript: Transcript, followings: Followings, requests: Requests, place: Place}} parts */
-  constructor({ page, conversation, transcript, followings, requests, place }) {
+  /** @param {{page: Page, conversation: Conversation, transcript: Transcript, streams: Streams, requests: Requests, scrollPosition: ScrollPosition}} parts */
+  constructor({ page, conversation, transcript, streams, requests, scrollPosition }) {
     super();
     this.#chat = page.chat;
     this.#transcript = transcript;
-    this.#followings = followings;
+    this.#streams = streams;
     this.#requests = requests;
-    this.#place = place;
+    this.#scrollPosition = scrollPosition;
     this.#conversation = conversation;
     this.#read(page);
   }
@@ -49,7 +49,7 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   start() {
     this.#conversation.addEventListener("heard", this.#note);
     this.#transcript.addEventListener("version", ({ detail }) => this.show(detail));
-    this.#transcript.addEventListener("left", ({ detail: view }) => this.#followings.leave(view.generation));
+    this.#transcript.addEventListener("left", ({ detail: view }) => this.#streams.leave(view.generation));
   }
 
   // Where a new prompt belongs; null = after the newest message, which stands here or is on its way to be the newest.
@@ -74,7 +74,7 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
   async show(message = this.#chosen) {
     const status = await this.#load(message);
     this.#isMixed = this.#transcript.isWaiting;
-    if (status !== OK) tell(this, "trouble", { status });
+    if (status !== OK) emit(this, "trouble", { status });
   }
 
   /**
@@ -98,7 +98,7 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
    * @param {AddedMessage} message
    * @param {string} speaker
    */
-  hear({ id, parent, role, content, created_at: createdAt, generation }, speaker) {
+  add({ id, parent, role, content, created_at: createdAt, generation }, speaker) {
     if (this.#transcript.byId(id) !== null) return;
     this.#loadAgain(this.#loading);
     const before = parent === null ? null : this.#transcript.byId(parent);
@@ -119,11 +119,11 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
     if (other !== null) this.#transcript.removeFrom(other);
     if (role === "assistant") {
       this.#transcript.addAnswer({ id, generation: generation ?? "", speaker, versions, createdAt, after: before });
-      if (generation !== undefined) this.#followings.follow(generation);
+      if (generation !== undefined) this.#streams.follow(generation);
     } else {
       this.#transcript.addPrompt(id, content, { versions, createdAt, after: before });
     }
-    this.#place.keep();
+    this.#scrollPosition.keep();
   }
 
   /**
@@ -145,12 +145,12 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
     /** @type {NodeListOf<HTMLElement>} */
     const messages = page.querySelectorAll("[data-part=messages] > [data-message-id]");
     this.#transcript.swap([...messages]);
-    this.#transcript.openAnswers.forEach((view) => this.#followings.follow(view.generation));
+    this.#transcript.openAnswers.forEach((view) => this.#streams.follow(view.generation));
     this.#read(JSON.parse(page.getElementById("page")?.textContent ?? ""));
     this.#showAddress();
     const shown = this.#transcript.byId(chosen);
-    if (before !== undefined && shown !== null) this.#place.keepAt(shown.element, before);
-    else this.#place.keep();
+    if (before !== undefined && shown !== null) this.#scrollPosition.keepAt(shown.element, before);
+    else this.#scrollPosition.keep();
     if (pressed && shown !== null) {
       // One goes on with the same key; after the last version only the way back is left.
       /** @type {NodeListOf<HTMLAnchorElement>} */
@@ -158,7 +158,7 @@ export class Branch extends /** @type {TargetOf<{ shown: null, trouble: { status
       const links = [...found];
       (links.find(({ dataset }) => dataset.action === pressed) ?? links[0])?.focus({ preventScroll: true });
     }
-    tell(this, "shown");
+    emit(this, "shown");
     return status;
   }
 

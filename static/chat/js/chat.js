@@ -6,11 +6,11 @@
  * @import { Composer } from "chat/composer"
  * @import { Conversation } from "chat/conversation"
  * @import { Returned } from "chat/delivery"
- * @import { Followings } from "chat/followings"
+ * @import { Streams } from "chat/streams"
  * @import { MessageView } from "chat/message_view"
  * @import { Outbox, PromptCommand } from "chat/outbox"
  * @import { Panel } from "chat/panel"
- * @import { Place } from "chat/place"
+ * @import { ScrollPosition } from "chat/scroll_position"
  * @import { Sidebar } from "chat/sidebar"
  * @import { Socket } from "chat/socket"
  * @import { Transcript } from "chat/transcript"
@@ -36,12 +36,12 @@ export class Chat {
   #socket;
   #delivery;
   #transcript;
-  #followings;
+  #streams;
   #branch;
   #composer;
   #panel;
   #sidebar;
-  #place;
+  #scrollPosition;
   #parts;
   /** @type {ModelChoice[]} */
   #models = [];
@@ -49,22 +49,22 @@ export class Chat {
   /**
    * @param {{
    *   user: number, conversation: Conversation, socket: Socket, outbox: Outbox, transcript: Transcript,
-   *   followings: Followings, branch: Branch, composer: Composer, panel: Panel, sidebar: Sidebar, place: Place,
+   *   streams: Streams, branch: Branch, composer: Composer, panel: Panel, sidebar: Sidebar, scrollPosition: ScrollPosition,
    *   parts: Parts,
    * }} all
    */
-  constructor({ user, conversation, socket, outbox, transcript, followings, branch, composer, panel, ...rest }) {
+  constructor({ user, conversation, socket, outbox, transcript, streams, branch, composer, panel, ...rest }) {
     this.#user = user;
     this.#conversation = conversation;
     this.#socket = socket;
     this.#delivery = new Delivery({ socket, outbox, isShown: this.#belongsHere });
     this.#transcript = transcript;
-    this.#followings = followings;
+    this.#streams = streams;
     this.#branch = branch;
     this.#composer = composer;
     this.#panel = panel;
     this.#sidebar = rest.sidebar;
-    this.#place = rest.place;
+    this.#scrollPosition = rest.scrollPosition;
     this.#parts = rest.parts;
   }
 
@@ -72,7 +72,7 @@ export class Chat {
     this.#conversation.addEventListener("began", this.#begin);
     this.#conversation.addEventListener("changed", this.#show);
     this.#socket.addEventListener("hello", this.#greet);
-    this.#socket.addEventListener("frame", this.#hear);
+    this.#socket.addEventListener("frame", this.#handle);
     this.#delivery.addEventListener("changed", this.#refresh);
     this.#delivery.addEventListener("late", ({ detail: command }) => this.#showLate(command));
     this.#delivery.addEventListener("returned", this.#takeBack);
@@ -80,14 +80,14 @@ export class Chat {
     this.#composer.addEventListener("stop", this.#stopFirst);
     this.#transcript.addEventListener("retry", this.#retry);
     this.#transcript.addEventListener("unqueue", ({ detail: view }) => this.#stop(view));
-    this.#transcript.addEventListener("grown", this.#place.keep);
-    this.#followings.addEventListener("ended", this.#ended);
+    this.#transcript.addEventListener("grown", this.#scrollPosition.keep);
+    this.#streams.addEventListener("ended", this.#ended);
     this.#branch.addEventListener("shown", this.#refresh);
     this.#branch.addEventListener("trouble", ({ detail }) => this.#composer.say(complaint(detail.status)));
     for (const view of this.#transcript.openAnswers) {
       const { state } = view.element.dataset;
       view.status({ state, phase: state === "queued" ? "queued" : "waiting" });
-      this.#followings.add(view.generation);
+      this.#streams.add(view.generation);
     }
     for (const command of this.#delivery.commands) {
       if (command.type === "send" && command.conversation === this.#conversation.id) this.#showPrompt(command);
@@ -109,7 +109,7 @@ export class Chat {
     this.#models = hello.models;
     this.#composer.models = hello.models;
     this.#watch();
-    this.#followings.askAgain();
+    this.#streams.askAgain();
     this.#delivery.resume();
     await this.#branch.catchUp(this.#sidebar.refresh().then(() => this.#sidebar.updatedAt(this.#conversation.id)));
     const title = this.#sidebar.title(this.#conversation.id); // perhaps a new one
@@ -142,7 +142,7 @@ export class Chat {
     if (detail.model !== null) command.model = detail.model;
     if (this.#branch.parent !== null) command.parent = this.#branch.parent;
     this.#showPrompt(command);
-    this.#place.toEnd();
+    this.#scrollPosition.toEnd();
     this.#delivery.hold(command);
     // Changed options hold for this prompt already; saving them may make the conversation.
     if (!this.#panel.isSaved) await this.#panel.flush();
@@ -208,7 +208,7 @@ export class Chat {
   };
 
   /** @type {(event: CustomEvent<Frame>) => void} */
-  #hear = ({ detail: frame }) => {
+  #handle = ({ detail: frame }) => {
     switch (frame.type) {
       case "accepted":
         this.#accept(frame);
@@ -227,11 +227,11 @@ export class Chat {
         this.#take(frame);
         break;
       case "hb":
-        this.#followings.compare(frame.heads);
+        this.#streams.compare(frame.heads);
         if (frame.models) this.#composer.models = frame.models;
         break;
       default:
-        this.#followings.hear(frame);
+        this.#streams.apply(frame);
     }
   };
 
@@ -241,21 +241,21 @@ export class Chat {
     const here = command === undefined ? null : this.#viewOf(command);
     if (command === undefined || here === null) {
       // Sent again for another tab or page: the answer is found there.
-      if (this.#followings.has(frame.generation)) return;
+      if (this.#streams.has(frame.generation)) return;
       this.#socket.send({ type: "unfollow", generation: frame.generation });
-      if (frame.conversation === this.#conversation.id) this.#branch.show(); // its place went, or its tab; nobody else tells
+      if (frame.conversation === this.#conversation.id) this.#branch.show(); // its place went, or its tab
       return;
     }
     here.pending = "";
     if (this.#transcript.byGeneration(frame.generation) === null) {
       this.#put(frame, command, here);
-      this.#followings.begin(frame.generation);
+      this.#streams.begin(frame.generation);
       this.#branch.settle();
     } else if (command.type === "send") {
-      this.#transcript.removeFrom(here); // the page was loaded since, or another tab told of it
+      this.#transcript.removeFrom(here); // the page was loaded since, or another tab sent it
     }
     this.#refresh();
-    this.#place.keep();
+    this.#scrollPosition.keep();
   }
 
   /**
@@ -302,7 +302,7 @@ export class Chat {
     if (conversation !== this.#conversation.id) return;
     this.#leaveWelcome();
     const model = this.#models.find(({ id }) => id === this.#conversation.model);
-    this.#branch.hear(message, model?.label ?? text("answer"));
+    this.#branch.add(message, model?.label ?? text("answer"));
     this.#refresh();
   }
 
@@ -329,7 +329,7 @@ export class Chat {
     const { ref, code, message } = frame;
     if (ref === null) return;
     if (!this.#delivery.fail(frame)) this.#composer.say(message);
-    if (code === "not_found" && this.#followings.lose(ref)) {
+    if (code === "not_found" && this.#streams.lose(ref)) {
       this.#transcript.byGeneration(ref)?.lose(message);
       this.#refresh();
     }
@@ -339,7 +339,7 @@ export class Chat {
   #ended = ({ detail: { generation } }) => {
     this.#delivery.ended(generation);
     this.#refresh();
-    this.#place.keep(); // the receipt stands below the text
+    this.#scrollPosition.keep(); // the receipt stands below the text
   };
 
   // While something runs, the next prompt waits on the server; a new conversation has to be accepted first.

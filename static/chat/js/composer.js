@@ -10,7 +10,7 @@
  * @import { ModelChoice } from "chat/wire"
  */
 
-import { action, part, show, tell } from "chat/elements";
+import { action, emit, part, show } from "chat/elements";
 import { grouped } from "chat/figures";
 import { text } from "chat/strings";
 
@@ -215,7 +215,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#box.value = "";
     this.#changed();
     this.focus();
-    tell(this, "send", { text: prompt, model: this.model });
+    emit(this, "send", { text: prompt, model: this.model });
   };
 
   /** @type {(event: KeyboardEvent) => void} */
@@ -233,7 +233,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#timer ??= setTimeout(this.#keepDraft, DRAFT_MS);
   };
 
-  #stop = () => tell(this, "stop");
+  #stop = () => emit(this, "stop");
 
   #changed() {
     this.#fit();
@@ -248,7 +248,7 @@ export class Composer extends /** @type {TargetOf<Events>} */ (EventTarget) {
     const isIdle = this.#isBlocked || this.#box.value.trim() === "";
     this.#button("send").ariaDisabled = isIdle ? "true" : null;
     this.#measure();
-    tell(this, "changed");
+    emit(this, "changed");
   }
 
   // → bytes, or 0 while they are far from the limit.

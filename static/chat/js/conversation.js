@@ -1,7 +1,7 @@
 // @ts-check
 // The conversation on the page, as the portal knows it; null as its id while nothing has been said.
 //
-// Events: "began" (it has got its id), "changed" (title, model, time or whether it is deleted), "heard" (a frame has told
+// Events: "began" (it has got its id), "changed" (title, model, time or whether it is deleted), "heard" (a frame has given
 // the time).
 
 /**
@@ -9,7 +9,7 @@
  * @import { ConversationChangedFrame } from "chat/wire"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 
 /** @typedef {{ began: null, changed: null, heard: null }} Events */
 
@@ -36,13 +36,13 @@ export class Conversation extends /** @type {TargetOf<Events>} */ (EventTarget) 
   begin(id) {
     if (this.#id !== null) return;
     this.#id = id;
-    tell(this, "began");
+    emit(this, "began");
   }
 
   /** @param {string} title */
   rename(title) {
     this.title = title;
-    tell(this, "changed");
+    emit(this, "changed");
   }
 
   /**
@@ -56,8 +56,8 @@ export class Conversation extends /** @type {TargetOf<Events>} */ (EventTarget) 
       this.title = conversation.title;
       this.model = conversation.model;
       this.updatedAt = Date.parse(conversation.updated_at);
-      tell(this, "heard");
+      emit(this, "heard");
     }
-    tell(this, "changed");
+    emit(this, "changed");
   }
 }

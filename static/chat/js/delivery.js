@@ -12,7 +12,7 @@
  * @import { ErrorFrame, RefusedFrame } from "chat/wire"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 import { answered } from "chat/outbox";
 
 const LATE_MS = 5_000;
@@ -87,14 +87,14 @@ export class Delivery extends /** @type {TargetOf<Events>} */ (EventTarget) {
   /** @param {PromptCommand} command */
   release(command) {
     this.#held.delete(command.key);
-    tell(this, "changed");
+    emit(this, "changed");
     this.#socket.send(command);
   }
 
   /** @param {PromptCommand} command */
   keep(command) {
     this.#outbox.add(command);
-    tell(this, "changed");
+    emit(this, "changed");
     setTimeout(() => this.#late(command.key), LATE_MS);
   }
 
@@ -179,13 +179,13 @@ export class Delivery extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #giveBack(entry, reason) {
     const isMine = this.#outbox.isMine(entry);
     this.#outbox.remove(entry.command.key);
-    tell(this, "returned", { command: entry.command, isMine, reason });
+    emit(this, "returned", { command: entry.command, isMine, reason });
   }
 
   /** @param {string} key */
   #late(key) {
     const entry = this.#outbox.get(key);
-    if (entry !== null && this.#outbox.isMine(entry)) tell(this, "late", entry.command);
+    if (entry !== null && this.#outbox.isMine(entry)) emit(this, "late", entry.command);
   }
 
   /** @param {string} key */

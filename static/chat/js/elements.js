@@ -83,7 +83,7 @@ export function make(name, className, words = "") {
  * @param {Name} name
  * @param {Events[Name] | null} [detail]
  */
-export function tell(target, name, detail = null) {
+export function emit(target, name, detail = null) {
   target.dispatchEvent(new CustomEvent(name, { detail }));
 }
 

@@ -21,7 +21,7 @@ const WEEK_DAYS = 7;
 export class Entries {
   #list;
   /** @type {Record<string, DocumentFragment>} */
-  #moulds;
+  #templates;
   /** @type {Map<string, Entry>} */
   #entries = new Map();
   /** @type {Map<string, HTMLElement>} */
@@ -32,11 +32,11 @@ export class Entries {
 
   /**
    * @param {HTMLElement} list
-   * @param {Record<string, DocumentFragment>} moulds
+   * @param {Record<string, DocumentFragment>} templates
    */
-  constructor(list, moulds) {
+  constructor(list, templates) {
     this.#list = list;
-    this.#moulds = moulds;
+    this.#templates = templates;
   }
 
   get ids() {
@@ -74,7 +74,7 @@ export class Entries {
 
   /** @param {string} id */
   #make(id) {
-    const entry = new Entry(copyOf(this.#moulds.entry), this.#moulds.marks);
+    const entry = new Entry(copyOf(this.#templates.entry), this.#templates.marks);
     entry.link.href = `${this.#list.dataset.root}${id}/`;
     this.#entries.set(id, entry);
     this.#showCurrent(id);
@@ -83,10 +83,10 @@ export class Entries {
 
   /** @param {Entry} entry */
   remove(entry) {
-    const heir = entry.element.contains(document.activeElement) ? this.neighbour(entry) : null;
+    const next = entry.element.contains(document.activeElement) ? this.neighbour(entry) : null;
     this.#entries.delete(entry.id);
     entry.element.remove();
-    heir?.focus({ preventScroll: true });
+    next?.focus({ preventScroll: true });
   }
 
   /**
@@ -134,7 +134,7 @@ export class Entries {
   #group(name) {
     const found = this.#groups.get(name);
     if (found !== undefined) return found;
-    const section = copyOf(this.#moulds.group);
+    const section = copyOf(this.#templates.group);
     find(section, "h2").textContent = monthOf(name, language()) ?? text(`group_${name}`);
     const next = [...this.#groups.keys()].sort(compareGroups).find((other) => compareGroups(name, other) < 0);
     const later = this.#groups.get(next ?? "")?.parentNode ?? part(this.#list, "none");

@@ -9,7 +9,7 @@
  * @import { Details, Reply, TargetOf } from "chat/types"
  */
 
-import { action, copyOf, find, targetOf, tell } from "chat/elements";
+import { action, copyOf, emit, find, targetOf } from "chat/elements";
 import { complaint } from "chat/requests";
 import { text } from "chat/strings";
 
@@ -23,7 +23,7 @@ const NOT_FOUND = 404;
 /** @typedef {{ closed: Entry, gone: Entry, deleted: { entry: Entry, isByKeyboard: boolean } }} Events */
 
 export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
-  #moulds;
+  #templates;
   #requests;
   #find;
   /** @type {Entry | null} */
@@ -38,11 +38,11 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
   /**
    * `find`: the entry that an element lies in.
    * @param {HTMLElement} list
-   * @param {{moulds: Record<string, DocumentFragment>, requests: Requests, find: (element: Element) => Entry | undefined}} parts
+   * @param {{templates: Record<string, DocumentFragment>, requests: Requests, find: (element: Element) => Entry | undefined}} parts
    */
-  constructor(list, { moulds, requests, find }) {
+  constructor(list, { templates, requests, find }) {
     super();
-    this.#moulds = moulds;
+    this.#templates = templates;
     this.#requests = requests;
     this.#find = find;
     this.#actions = {
@@ -87,7 +87,7 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
     const wasOpen = entry === this.#entry;
     this.#close();
     if (wasOpen) return;
-    const tools = copyOf(this.#moulds.tools);
+    const tools = copyOf(this.#templates.tools);
     action(tools, entry.pinned ? "pin" : "unpin").remove();
     entry.moreButton.ariaExpanded = "true";
     entry.moreButton.after(tools);
@@ -98,7 +98,7 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
   /** @param {Entry} entry */
   #rename(entry) {
     this.#close();
-    const form = /** @type {HTMLFormElement} */ (copyOf(this.#moulds.rename));
+    const form = /** @type {HTMLFormElement} */ (copyOf(this.#templates.rename));
     const box = /** @type {HTMLInputElement} */ (form.elements.namedItem("title"));
     box.value = entry.title;
     form.addEventListener("submit", (event) => {
@@ -146,7 +146,7 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#deleting = entry.id;
     const isDone = await this.#ask(entry, "delete/");
     this.#deleting = null;
-    if (isDone) tell(this, "deleted", { entry, isByKeyboard });
+    if (isDone) emit(this, "deleted", { entry, isByKeyboard });
   }
 
   /**
@@ -163,7 +163,7 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
     const { status, json } = await this.#requests.post(entry.link.pathname + address, fields);
     for (const button of buttons) button.ariaDisabled = null;
     if (status === OK && json !== null) entry.update({ title: json.title, pinned: json.pinned });
-    else if (status === NOT_FOUND) tell(this, "gone", entry);
+    else if (status === NOT_FOUND) emit(this, "gone", entry);
     else if (status !== DONE && status !== FORBIDDEN)
       entry.say(Object.values(json?.errors ?? {})[0] ?? complaint(status));
     return status === OK || status === DONE;
@@ -197,24 +197,24 @@ export class EntryTools extends /** @type {TargetOf<Events>} */ (EventTarget) {
     entry.link.hidden = entry.moreButton.hidden = false;
     entry.moreButton.ariaExpanded = "false";
     entry.isOpen = false;
-    tell(this, "closed", entry);
+    emit(this, "closed", entry);
   }
 }
 
 // A line for each; Undo is there as long as the line is.
 export class UndoNotices {
   #region;
-  #mould;
+  #template;
   /** @type {Map<HTMLElement, Countdown>} */
   #countdowns = new Map();
 
   /**
    * @param {HTMLElement} region
-   * @param {DocumentFragment} mould
+   * @param {DocumentFragment} template
    */
-  constructor(region, mould) {
+  constructor(region, template) {
     this.#region = region;
-    this.#mould = mould;
+    this.#template = template;
     const pause = () => this.#countdowns.forEach((countdown) => countdown.pause());
     const goOn = () => {
       if (!region.matches(":hover, :focus-within")) this.#countdowns.forEach((countdown) => countdown.goOn());
@@ -232,7 +232,7 @@ export class UndoNotices {
    * @returns {HTMLElement}
    */
   add({ title, undo, back }) {
-    const line = copyOf(this.#mould);
+    const line = copyOf(this.#template);
     /** @type {HTMLButtonElement} */
     const button = find(line, "button");
     const say = (/** @type {string} */ words) => {

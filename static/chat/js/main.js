@@ -13,16 +13,16 @@ import { Composer } from "chat/composer";
 import { ConnectionNotice } from "chat/connection";
 import { Conversation } from "chat/conversation";
 import { action, find, findPart } from "chat/elements";
-import { Followings } from "chat/followings";
 import { Keys } from "chat/keys";
 import { Meter } from "chat/meter";
 import { newKey, Outbox } from "chat/outbox";
 import { Panel } from "chat/panel";
-import { Place } from "chat/place";
 import { Requests } from "chat/requests";
+import { ScrollPosition } from "chat/scroll_position";
 import { Sidebar } from "chat/sidebar";
 import { Socket } from "chat/socket";
-import { Storage, sturdy } from "chat/storage";
+import { Storage, withFallback } from "chat/storage";
+import { Streams } from "chat/streams";
 import { text, use } from "chat/strings";
 import { Theme } from "chat/theme";
 import { Transcript } from "chat/transcript";
@@ -32,10 +32,10 @@ const LOGIN_PAUSE_MS = 10_000;
 const json = (/** @type {string} */ id) => JSON.parse(find(document, `#${id}`).textContent);
 const part = (/** @type {string} */ name) => find(document, `[data-part=${name}]`);
 /** @type {(name: string) => HTMLTemplateElement} */
-const mould = (name) => find(document, `template[data-mould=${name}]`);
+const template = (name) => find(document, `template[data-template=${name}]`);
 
-const local = sturdy(() => localStorage);
-const session = sturdy(() => sessionStorage);
+const local = withFallback(() => localStorage);
+const session = withFallback(() => sessionStorage);
 /** @type {Page} */
 const page = json("page");
 use(json("strings"), document.documentElement.lang);
@@ -45,15 +45,15 @@ const requests = new Requests();
 const sidebar = new Sidebar(find(document, ".sidebar"), { conversation, requests, store: session });
 sidebar.start();
 new Theme(part("theme"), local).start();
-const transcript = new Transcript(part("messages"), { user: mould("user"), assistant: mould("assistant") });
+const transcript = new Transcript(part("messages"), { user: template("user"), assistant: template("assistant") });
 transcript.start();
-const place = new Place(part("messages"), findPart(document, "pill"));
-place.start();
+const scrollPosition = new ScrollPosition(part("messages"), findPart(document, "pill"));
+scrollPosition.start();
 const dock = findPart(document, "dock");
 if (dock !== null) new ResizeObserver(() => fit(dock)).observe(dock);
 const chosen = transcript.byId(page.message);
 if (chosen !== null) chosen.element.scrollIntoView();
-else if (!transcript.isEmpty) place.toEnd();
+else if (!transcript.isEmpty) scrollPosition.toEnd();
 const announcer = new Announcer(part("announcer"));
 const clipboard = new Clipboard(part("messages"), announcer);
 clipboard.start();
@@ -71,7 +71,7 @@ if (box !== null && dock !== null) talk(box, dock);
  */
 function fit(dock) {
   part("messages").parentElement?.style.setProperty("--dock", `${dock.offsetHeight}px`);
-  place.resized();
+  scrollPosition.resized();
 }
 
 /**
@@ -119,8 +119,8 @@ function talk(box, dock) {
   });
   panel.start();
   socket.addEventListener("hello", panel.retry);
-  const followings = new Followings({ socket, transcript, announcer });
-  const branch = new Branch({ page, conversation, transcript, followings, requests, place });
+  const streams = new Streams({ socket, transcript, announcer });
+  const branch = new Branch({ page, conversation, transcript, streams, requests, scrollPosition });
   branch.start();
   const meter = new Meter(part("tokens"), {
     address: page.tokens,
@@ -143,12 +143,12 @@ function talk(box, dock) {
     socket,
     outbox,
     transcript,
-    followings,
+    streams,
     branch,
     composer,
     panel,
     sidebar,
-    place,
+    scrollPosition,
     parts,
   }).start();
   const notice = new ConnectionNotice(part("connection"), socket);

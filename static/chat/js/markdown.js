@@ -96,7 +96,7 @@ function lineStarts(source) {
  */
 export function render(tokens, env) {
   const fragment = DOMPurify.sanitize(markdown.renderer.render(tokens, markdown.options, env), SANITISED);
-  fragment.querySelectorAll("a").forEach(dressLink);
+  fragment.querySelectorAll("a").forEach(secureLink);
   /** @type {NodeListOf<HTMLElement>} */ (fragment.querySelectorAll("[data-image]")).forEach(replaceImage);
   fragment.querySelectorAll("table").forEach(wrapTable);
   fragment.querySelectorAll("pre").forEach(wrapCode);
@@ -137,7 +137,7 @@ function renderImage(tokens, index) {
 }
 
 /** @param {HTMLAnchorElement} link */
-function dressLink(link) {
+function secureLink(link) {
   if (!SAFE_LINK.test(link.getAttribute("href") ?? "")) {
     link.replaceWith(...link.childNodes);
     return;
@@ -148,7 +148,7 @@ function dressLink(link) {
 }
 
 /**
- * A remote image would tell its server what stands in the conversation: only its host is shown.
+ * A remote image would emit its server what stands in the conversation: only its host is shown.
  * @param {HTMLElement} image
  */
 function replaceImage(image) {
@@ -188,7 +188,7 @@ function wrapCode(pre) {
 
 /**
  * Gives each code block below `root` its button, if it has none; finished blocks only, so that none comes and goes
- * while a block is rendered again and again. chat/clipboard hears them.
+ * while a block is rendered again and again. chat/clipboard reacts to them.
  * @param {ParentNode} root
  */
 export function addCopyButtons(root) {

@@ -7,31 +7,31 @@
  * @import { FinishedFrame } from "chat/wire"
  */
 
-import { action, part, show, targetOf, tell } from "chat/elements";
+import { action, emit, part, show, targetOf } from "chat/elements";
 import { grouped, showTime } from "chat/figures";
-import { lengthOf } from "chat/following";
 import { Prose } from "chat/prose";
 import { OPEN_STATES } from "chat/protocol";
 import { Receipt } from "chat/receipt";
+import { lengthOf } from "chat/stream";
 import { text } from "chat/strings";
 
 export class MessageView {
   element;
   isOnItsWay = false; // not accepted yet
-  #stage;
+  #transcript;
   /** @type {Prose | null} */
   #prose = null;
   /** @type {Receipt | null} */
   #receipt = null;
 
   /**
-   * `stage`: the transcript, whose events tell what is wanted.
+   * `transcript`: the transcript, whose events emit what is wanted.
    * @param {HTMLElement} element
-   * @param {Transcript} stage
+   * @param {Transcript} transcript
    */
-  constructor(element, stage) {
+  constructor(element, transcript) {
     this.element = element;
-    this.#stage = stage;
+    this.#transcript = transcript;
     element.addEventListener("click", this.#press);
     if (!this.isAnswer) return;
     this.#prose = new Prose(this.#part("content"), this.#grown);
@@ -217,7 +217,7 @@ export class MessageView {
     if (fold.open) this.#grown();
   }
 
-  #grown = () => tell(this.#stage, "grown");
+  #grown = () => emit(this.#transcript, "grown");
 
   /** @type {(event: MouseEvent) => void} */
   #press = (event) => {
@@ -229,19 +229,19 @@ export class MessageView {
       case "continue":
       case "retry":
       case "again":
-        tell(this.#stage, "retry", { view: this, type: name === "continue" ? name : "regenerate" });
+        emit(this.#transcript, "retry", { view: this, type: name === "continue" ? name : "regenerate" });
         break;
       case "unqueue":
-        tell(this.#stage, "unqueue", this);
+        emit(this.#transcript, "unqueue", this);
         break;
       case "copy":
-        tell(this.#stage, "copy", { view: this, button });
+        emit(this.#transcript, "copy", { view: this, button });
         break;
       case "previous":
       case "next":
         if (event.ctrlKey || event.metaKey || event.shiftKey) break; // into another tab
         event.preventDefault();
-        if (button.dataset.version) tell(this.#stage, "version", button.dataset.version);
+        if (button.dataset.version) emit(this.#transcript, "version", button.dataset.version);
         break;
     }
   };

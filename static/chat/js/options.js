@@ -8,7 +8,7 @@
  * @import { Details, FormErrors, Reply, TargetOf } from "chat/types"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 
 const START = "option.";
 const NEW = "new";
@@ -123,7 +123,7 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
     /** @type {Reply<{ id: string }>} */
     const { status, json } = await this.#requests.post(this.#chat);
     if (status !== 201 || json === null) {
-      tell(this, "away");
+      emit(this, "away");
       return false;
     }
     // A prompt may have made one meanwhile; then this one stays empty, and is listed nowhere.
@@ -140,14 +140,14 @@ export class Options extends /** @type {TargetOf<Events>} */ (EventTarget) {
     const { status, json } = await this.#requests.post(this.#address(conversation), { [field]: value });
     const isCut = status === 200 && json === null;
     if (isCut || status >= 500 || TRY_AGAIN.includes(status)) {
-      tell(this, "away");
+      emit(this, "away");
       return false;
     }
     const isOutdated = this.#storage.get(name) !== value; // changed meanwhile; then that goes next
     if (!isOutdated) this.#storage.remove(name);
     if (isOutdated || conversation !== this.#conversation.id) return true;
-    if (status === 200 && json !== null) tell(this, "saved", { field, details: json });
-    else tell(this, "refused", { field, message: json?.errors?.[field] ?? null });
+    if (status === 200 && json !== null) emit(this, "saved", { field, details: json });
+    else emit(this, "refused", { field, message: json?.errors?.[field] ?? null });
     return true;
   }
 

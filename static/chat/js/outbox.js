@@ -7,7 +7,7 @@
  * @import { ContinueCommand, RegenerateCommand, SendCommand } from "chat/wire"
  */
 
-import { bytesInHex } from "chat/following";
+import { bytesInHex } from "chat/stream";
 
 const START = "outbox.";
 const FOREIGN_AFTER_MS = 10_000;

@@ -68,7 +68,7 @@ export class Panel {
       field.readOnly = this.#conversation.id !== null;
     }
     this.#app.classList.toggle("app--panel", this.#memory.get(IS_OPEN) !== null);
-    this.#tell();
+    this.#emit();
     this.#refresh();
   }
 
@@ -136,7 +136,7 @@ export class Panel {
   };
 
   #toggled = () => {
-    this.#tell();
+    this.#emit();
     if (!this.#isOpen) return;
     for (const field of this.#fields) {
       if (!this.#isBeingWritten(field)) this.#say(field, "");
@@ -148,11 +148,11 @@ export class Panel {
 
   #resize = () => {
     if (this.#element.matches(":popover-open")) this.#element.hidePopover();
-    this.#tell();
+    this.#emit();
     this.#refresh();
   };
 
-  #tell() {
+  #emit() {
     this.#button.ariaExpanded = String(this.#isOpen);
   }
 

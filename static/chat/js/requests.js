@@ -7,7 +7,7 @@
  * @import { Reply, TargetOf } from "chat/types"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 import { text } from "chat/strings";
 
 const FORBIDDEN = 403;
@@ -64,7 +64,7 @@ export class Requests extends /** @type {TargetOf<{ login: null }>} */ (EventTar
         const { status, response, responseURL } = request;
         const wanted = new URL(address, location.href).pathname;
         const isElsewhere = status !== 0 && new URL(responseURL).pathname !== wanted;
-        if (isElsewhere) tell(this, "login");
+        if (isElsewhere) emit(this, "login");
         resolve(isElsewhere ? { status: FORBIDDEN, document: null } : { status, document: response });
       };
       request.send();
@@ -83,7 +83,7 @@ export class Requests extends /** @type {TargetOf<{ login: null }>} */ (EventTar
     if (response === null) return { status: 0, json: null };
     // Nothing here leads anywhere else, but to the page for logging in.
     if (response.type === "opaqueredirect" || response.status === FORBIDDEN) {
-      tell(this, "login");
+      emit(this, "login");
       return { status: FORBIDDEN, json: null };
     }
     return { status: response.status, json: await response.json().catch(() => null) };

@@ -1,5 +1,5 @@
 // @ts-check
-// The list of conversations at the side: it comes page after page, and what the socket tells keeps it right.
+// The list of conversations at the side: it comes page after page, and what comes by the socket keeps it right.
 
 /**
  * @import { Conversation } from "chat/conversation"
@@ -19,7 +19,7 @@ const COLUMN = "(min-width: 64rem)"; // as in sidebar.css
 const OK = 200;
 const DONE = 204;
 const TITLE = 80;
-const PLACE = "chatsite.sidebar";
+const SCROLLED = "chatsite.sidebar";
 
 export class Sidebar {
   #nav;
@@ -39,7 +39,7 @@ export class Sidebar {
   #sight = new IntersectionObserver((seen) => seen.at(-1)?.isIntersecting && this.#loadMore(), { rootMargin: AHEAD });
 
   /**
-   * `nav` holds the list and the moulds; `store` keeps how far the list was scrolled.
+   * `nav` holds the list and the templates; `store` keeps how far the list was scrolled.
    * @param {HTMLElement} nav
    * @param {{conversation: Conversation, requests: Requests, store: Store}} parts
    */
@@ -50,11 +50,11 @@ export class Sidebar {
     this.#requests = requests;
     this.#store = store;
     /** @type {NodeListOf<HTMLTemplateElement>} */
-    const all = nav.querySelectorAll("template[data-mould]");
-    const moulds = Object.fromEntries([...all].map(({ dataset, content }) => [dataset.mould, content]));
-    this.#entries = new Entries(this.#list, moulds);
-    this.#tools = new EntryTools(this.#list, { moulds, requests, find: this.#entries.find });
-    this.#notices = new UndoNotices(part(nav, "undo"), moulds.undo);
+    const all = nav.querySelectorAll("template[data-template]");
+    const templates = Object.fromEntries([...all].map(({ dataset, content }) => [dataset.template, content]));
+    this.#entries = new Entries(this.#list, templates);
+    this.#tools = new EntryTools(this.#list, { templates, requests, find: this.#entries.find });
+    this.#notices = new UndoNotices(part(nav, "undo"), templates.undo);
   }
 
   start() {
@@ -64,7 +64,7 @@ export class Sidebar {
     this.#takeIn(this.#list);
     raw.remove();
     this.#list.dataset.state = "ready";
-    this.#list.scrollTop = Number(this.#store.getItem(PLACE));
+    this.#list.scrollTop = Number(this.#store.getItem(SCROLLED));
     this.#entries.get(this.#conversation.id)?.element.scrollIntoView({ block: "nearest" });
     this.#nav.addEventListener("click", this.#click);
     matchMedia(COLUMN).addEventListener("change", this.#shut);
@@ -72,7 +72,7 @@ export class Sidebar {
     this.#tools.addEventListener("gone", ({ detail: entry }) => this.#remove(entry.id));
     this.#tools.addEventListener("deleted", ({ detail }) => this.#offerUndo(detail));
     document.addEventListener("visibilitychange", this.#entries.turnDay);
-    addEventListener("pagehide", () => this.#store.setItem(PLACE, String(this.#list.scrollTop)));
+    addEventListener("pagehide", () => this.#store.setItem(SCROLLED, String(this.#list.scrollTop)));
   }
 
   #showCurrent = () => {
@@ -151,7 +151,7 @@ export class Sidebar {
   }
 
   /**
-   * Pages come one after the other. What the socket tells meanwhile is newer than they are.
+   * Pages come one after the other. What comes by the socket meanwhile is newer than they are.
    * @template T
    * @param {() => Promise<T>} job
    * @returns {Promise<T>}
@@ -226,11 +226,11 @@ export class Sidebar {
   #offerUndo({ entry, isByKeyboard }) {
     const { id, title, pinned, unread, state, updatedAt } = entry;
     const { pathname } = entry.link;
-    const heir = this.#entries.neighbour(entry);
+    const next = this.#entries.neighbour(entry);
     this.#remove(id);
     const line = this.#notices.add({
       title,
-      back: () => (heir.isConnected ? heir : this.#list).focus(),
+      back: () => (next.isConnected ? next : this.#list).focus(),
       undo: async () => {
         const { status } = await this.#requests.post(`${pathname}restore/`);
         if (status !== DONE) return status;

@@ -8,7 +8,7 @@
  * @import { Command, Frame, HelloFrame } from "chat/wire"
  */
 
-import { tell } from "chat/elements";
+import { emit } from "chat/elements";
 import { CLOSE_CODES } from "chat/protocol";
 
 const BEAT_MS = 15_000;
@@ -68,20 +68,20 @@ export class Socket extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#retry = null;
     this.#heardAt = Date.now();
     this.#webSocket = this.#open(this.#url);
-    this.#webSocket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    this.#webSocket.onmessage = ({ data }) => this.#handle(JSON.parse(data));
     this.#webSocket.onclose = ({ code }) => this.#closed(code);
   };
 
   /** @param {Frame} frame */
-  #hear(frame) {
+  #handle(frame) {
     this.#heardAt = Date.now();
     if (frame.type !== "hello") {
-      tell(this, "frame", frame);
+      emit(this, "frame", frame);
       return;
     }
     this.#isReady = true;
     this.#attempt = 0;
-    tell(this, "hello", frame);
+    emit(this, "hello", frame);
   }
 
   /** @param {number} code */
@@ -89,8 +89,8 @@ export class Socket extends /** @type {TargetOf<Events>} */ (EventTarget) {
     this.#drop();
     const { action, wait_ms: wait, isPatient } = afterClose(code, this.#attempt, this.#random);
     this.#attempt += 1;
-    tell(this, "away", { code });
-    if (action === "login") tell(this, "login");
+    emit(this, "away", { code });
+    if (action === "login") emit(this, "login");
     if (action !== "retry") return;
     this.#isPatient = isPatient;
     this.#retry = setTimeout(this.#connect, wait);

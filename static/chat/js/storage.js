@@ -48,7 +48,7 @@ export class Storage {
  * @param {() => globalThis.Storage | null} open
  * @returns {Store}
  */
-export function sturdy(open) {
+export function withFallback(open) {
   /** @type {Map<string, string>} */
   const memory = new Map();
   /** @type {globalThis.Storage | null} */

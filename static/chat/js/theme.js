@@ -1,6 +1,6 @@
 // @ts-check
-// Light, dark, or as the system has it. A cookie tells the server, so that the next page comes in the right one at
-// once; what is called "theme" in the browser's store tells the admin's pages, and the other tabs.
+// Light, dark, or as the system has it. A cookie is for the server, so that the next page comes in the right one at
+// once; what is called "theme" in the browser's store is for the admin's pages, and the other tabs.
 
 /**
  * @import { Store } from "chat/types"

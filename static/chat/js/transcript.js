@@ -8,7 +8,7 @@
  * @import { TargetOf } from "chat/types"
  */
 
-import { copyOf, tell } from "chat/elements";
+import { copyOf, emit } from "chat/elements";
 import { showTimes } from "chat/figures";
 import { MessageView, versionsOf } from "chat/message_view";
 
@@ -29,19 +29,19 @@ import { MessageView, versionsOf } from "chat/message_view";
 
 export class Transcript extends /** @type {TargetOf<Events>} */ (EventTarget) {
   #element;
-  #moulds;
+  #templates;
   /** @type {MessageView[]} */
   #views = [];
 
   /**
-   * `moulds`: role → <template>.
+   * `templates`: role → <template>.
    * @param {HTMLElement} element
-   * @param {Record<string, HTMLTemplateElement>} moulds
+   * @param {Record<string, HTMLTemplateElement>} templates
    */
-  constructor(element, moulds) {
+  constructor(element, templates) {
     super();
     this.#element = element;
-    this.#moulds = moulds;
+    this.#templates = templates;
   }
 
   start() {
@@ -159,7 +159,7 @@ export class Transcript extends /** @type {TargetOf<Events>} */ (EventTarget) {
 
   /** @param {MessageView} view */
   #drop(view) {
-    if (view.isOpen) tell(this, "left", view);
+    if (view.isOpen) emit(this, "left", view);
     view.remove();
   }
 
@@ -169,7 +169,7 @@ export class Transcript extends /** @type {TargetOf<Events>} */ (EventTarget) {
    * @param {string | null} createdAt
    */
   #make(role, after, createdAt) {
-    const element = copyOf(this.#moulds[role].content);
+    const element = copyOf(this.#templates[role].content);
     if (after === null) this.#element.prepend(element);
     else after.element.after(element);
     const view = this.#adopt(element, after === null ? 0 : this.#views.indexOf(after) + 1);

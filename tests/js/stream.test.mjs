@@ -3,8 +3,8 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { Following } = await import("chat/following");
-const { agrees, lengthOf } = await import("chat/following");
+const { Stream } = await import("chat/stream");
+const { agrees, lengthOf } = await import("chat/stream");
 
 const snapshot = (seq, text, epoch = "boot", state = "running") => ({
   type: "snapshot",
@@ -19,7 +19,7 @@ const delta = (prev, seq, text) => ({ type: "delta", generation: "g", prev, seq,
 const finished = (seq, state = "completed") => ({ type: "finished", generation: "g", seq, state });
 
 function started(seq = 0, text = "") {
-  const following = new Following("g");
+  const following = new Stream("g");
   following.apply(snapshot(seq, text));
   return following;
 }
@@ -61,7 +61,7 @@ test("after asking, what the old following still sends is no reason to ask again
 });
 
 test("before the first snapshot it asks for everything, without an epoch", () => {
-  assert.deepEqual(new Following("g").ask(), { type: "follow", generation: "g", after: 0 });
+  assert.deepEqual(new Stream("g").ask(), { type: "follow", generation: "g", after: 0 });
 });
 
 test("a snapshot replaces everything, also by less", () => {

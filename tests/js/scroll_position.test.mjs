@@ -3,11 +3,11 @@ import test from "node:test";
 
 import "./resolve.mjs";
 
-const { Place } = await import("chat/place");
+const { ScrollPosition } = await import("chat/scroll_position");
 
 const SIGHT = 800;
 
-// A page of 2000 px of which 800 are in sight. Scrolling tells nobody before `told`, as in a browser.
+// A page of 2000 px of which 800 are in sight. Scrolling sends no event before `scrolled`, as in a browser.
 function opened(context) {
   const page = new EventTarget();
   const names = [
@@ -31,24 +31,24 @@ function opened(context) {
   const move = (top) => {
     globalThis.scrollY = Math.max(0, Math.min(top, root.scrollHeight - SIGHT));
   };
-  const place = new Place(text, pill);
-  place.start();
+  const scrollPosition = new ScrollPosition(text, pill);
+  scrollPosition.start();
   context.after(() => Object.assign(globalThis, Object.fromEntries(before)));
-  const tell = (type, fields = {}) => {
+  const emit = (type, fields = {}) => {
     const event = Object.assign(new Event(type), fields);
     Object.defineProperty(event, "target", { value: element });
     page.dispatchEvent(event);
   };
   return {
-    place,
+    scrollPosition,
     pill,
-    tell,
+    emit,
     move,
     text,
-    told: () => tell("scroll"),
+    scrolled: () => emit("scroll"),
     grow(pixels) {
       root.scrollHeight += pixels;
-      place.keep();
+      scrollPosition.keep();
     },
     shrink(pixels) {
       root.scrollHeight -= pixels;
@@ -60,8 +60,8 @@ function opened(context) {
 
 function atTheEnd(context) {
   const one = opened(context);
-  one.place.toEnd();
-  one.told();
+  one.scrollPosition.toEnd();
+  one.scrolled();
   return one;
 }
 
@@ -78,68 +78,68 @@ for (const [name, type, fields] of [
   ["touch", "touchmove", { touches: [{ clientY: 301 }] }],
 ]) {
   test(`one ${name} upwards lets go before the page has moved`, (context) => {
-    const { grow, left, pill, tell } = atTheEnd(context);
-    tell("touchstart", { touches: [{ clientY: 300 }] });
-    tell(type, fields);
+    const { grow, left, pill, emit } = atTheEnd(context);
+    emit("touchstart", { touches: [{ clientY: 300 }] });
+    emit(type, fields);
     grow(100);
     assert.deepEqual([left(), pill.hidden], [100, false]);
   });
 }
 
 test("a jump is respected before its event comes, and after", (context) => {
-  const { grow, left, move, told } = atTheEnd(context);
+  const { grow, left, move, scrolled } = atTheEnd(context);
   move(300);
   grow(100);
   assert.equal(left(), 1000);
-  told();
+  scrolled();
   grow(100);
   assert.equal(left(), 1100);
 });
 
 test("going down to the end follows again, a little of the way doesn't", (context) => {
-  const { grow, left, move, pill, told } = atTheEnd(context);
+  const { grow, left, move, pill, scrolled } = atTheEnd(context);
   move(1100);
-  told();
+  scrolled();
   grow(100);
   assert.equal(pill.hidden, false);
   move(1150);
-  told();
+  scrolled();
   assert.equal(pill.hidden, false);
   move(1290);
-  told();
+  scrolled();
   assert.equal(pill.hidden, true);
   grow(100);
   assert.equal(left(), 0);
 });
 
 test("a few pixels up are enough, although the end is near", (context) => {
-  const { grow, left, move, told } = atTheEnd(context);
+  const { grow, left, move, scrolled } = atTheEnd(context);
   move(1190);
-  told();
+  scrolled();
   grow(5);
   assert.equal(left(), 15);
 });
 
 test("a page that gets shorter goes on following", (context) => {
-  const { grow, left, shrink, told } = atTheEnd(context);
+  const { grow, left, shrink, scrolled } = atTheEnd(context);
   shrink(500);
-  told();
+  scrolled();
   grow(700);
   assert.equal(left(), 0);
 });
 
 test("a page opened in its middle stays there", (context) => {
-  const { grow, left, move, pill, told } = opened(context);
+  const { grow, left, move, pill, scrolled } = opened(context);
   move(600);
-  told();
+  scrolled();
   grow(100);
   assert.deepEqual([left(), pill.hidden], [700, false]);
 });
 
 test("who is kept at a message isn't taken to the end of it", (context) => {
-  const { grow, left, move, place } = atTheEnd(context);
+  const { grow, left, move, scrollPosition } = atTheEnd(context);
   globalThis.scrollBy = ({ top }) => move(globalThis.scrollY + top);
-  place.keepAt({ getBoundingClientRect: () => ({ top: -300 }) }, 100);
+  scrollPosition.keepAt({ getBoundingClientRect: () => ({ top: -300 }) }, 100);
   grow(100);
   assert.equal(left(), 500);
 });

@@ -12,16 +12,16 @@
  * @import { DeltaFrame, FinishedFrame, Frame, StatusFrame } from "chat/wire"
  */
 
-import { tell } from "chat/elements";
-import { agrees, Following } from "chat/following";
+import { emit } from "chat/elements";
+import { agrees, Stream } from "chat/stream";
 
 const BEHIND_MS = 1_000;
 
-export class Followings extends /** @type {TargetOf<{ ended: { generation: string } }>} */ (EventTarget) {
+export class Streams extends /** @type {TargetOf<{ ended: { generation: string } }>} */ (EventTarget) {
   #socket;
   #transcript;
   #announcer;
-  /** @type {Map<string, Following>} */
+  /** @type {Map<string, Stream>} */
   #all = new Map();
 
   /** @param {{socket: Socket, transcript: Transcript, announcer: Announcer}} parts */
@@ -40,12 +40,12 @@ export class Followings extends /** @type {TargetOf<{ ended: { generation: strin
   /**
    * One that was there when the page was loaded: it is asked for after hello.
    * @param {string} generation
-   * @returns {Following}
+   * @returns {Stream}
    */
   add(generation) {
-    const following = new Following(generation);
-    this.#all.set(generation, following);
-    return following;
+    const stream = new Stream(generation);
+    this.#all.set(generation, stream);
+    return stream;
   }
 
   /**
@@ -84,8 +84,8 @@ export class Followings extends /** @type {TargetOf<{ ended: { generation: strin
 
   // Connected, perhaps again: everything that is still wanted is asked for once more.
   askAgain() {
-    for (const following of this.#all.values()) {
-      if (!following.isFinal) this.#socket.send(following.ask());
+    for (const stream of this.#all.values()) {
+      if (!stream.isFinal) this.#socket.send(stream.ask());
     }
   }
 
@@ -95,22 +95,22 @@ export class Followings extends /** @type {TargetOf<{ ended: { generation: strin
    */
   compare(heads) {
     for (const [generation, head] of Object.entries(heads)) {
-      const following = this.#all.get(generation);
-      if (following === undefined || !following.isBehind(head)) continue;
-      setTimeout(() => following.isBehind(head) && this.#socket.send(following.ask()), BEHIND_MS);
+      const stream = this.#all.get(generation);
+      if (stream === undefined || !stream.isBehind(head)) continue;
+      setTimeout(() => stream.isBehind(head) && this.#socket.send(stream.ask()), BEHIND_MS);
     }
   }
 
   /** @param {Frame} frame */
-  hear(frame) {
-    const following = "generation" in frame ? this.#all.get(frame.generation) : undefined;
-    if (following === undefined) return;
-    const { generation } = following;
+  apply(frame) {
+    const stream = "generation" in frame ? this.#all.get(frame.generation) : undefined;
+    if (stream === undefined) return;
+    const { generation } = stream;
     const view = this.#transcript.byGeneration(generation);
-    switch (following.apply(frame)) {
+    switch (stream.apply(frame)) {
       case "replaced":
-        view?.replace(following.text, following.reasoning);
-        this.#announcer.replace(generation, following.text);
+        view?.replace(stream.text, stream.reasoning);
+        this.#announcer.replace(generation, stream.text);
         break;
       case "appended":
         this.#append(generation, view, /** @type {DeltaFrame} */ (frame));
@@ -119,10 +119,10 @@ export class Followings extends /** @type {TargetOf<{ ended: { generation: strin
         view?.status(/** @type {StatusFrame} */ (frame));
         break;
       case "gap":
-        this.#socket.send(following.ask());
+        this.#socket.send(stream.ask());
         break;
       case "finished":
-        this.#finish(following, view, /** @type {FinishedFrame} */ (frame));
+        this.#finish(stream, view, /** @type {FinishedFrame} */ (frame));
         break;
     }
   }
@@ -138,19 +138,19 @@ export class Followings extends /** @type {TargetOf<{ ended: { generation: strin
   }
 
   /**
-   * @param {Following} following
+   * @param {Stream} stream
    * @param {MessageView | null} view
    * @param {FinishedFrame} frame
    */
-  async #finish(following, view, frame) {
-    const { generation } = following;
+  async #finish(stream, view, frame) {
+    const { generation } = stream;
     if (view !== null) this.#announcer.end(generation, view.finish(frame));
-    tell(this, "ended", { generation });
-    if (await agrees(following.text, frame)) {
+    emit(this, "ended", { generation });
+    if (await agrees(stream.text, frame)) {
       this.#all.delete(generation);
       return;
     }
-    const again = following.askAnew();
+    const again = stream.askAnew();
     if (again === null) this.#all.delete(generation);
     else this.#socket.send(again);
   }

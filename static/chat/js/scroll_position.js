@@ -1,5 +1,5 @@
 // @ts-check
-// The reader's place: at the end the page goes along with the text; anywhere else it stays where the reader is, and a
+// Where the reader is: at the end the page goes along with the text; anywhere else it stays where the reader is, and a
 // button says that there is more below.
 
 import { targetOf, writesIn } from "chat/elements";
@@ -7,7 +7,7 @@ import { targetOf, writesIn } from "chat/elements";
 const NEAR_PX = 48;
 const UPWARD_KEYS = ["ArrowUp", "PageUp", "Home"];
 
-export class Place {
+export class ScrollPosition {
   #text;
   #pill;
   #follows = true;

@@ -7,7 +7,7 @@
 
 import { FINAL_STATES } from "chat/protocol";
 
-export class Following {
+export class Stream {
   generation;
   text = "";
   reasoning = "";
