@@ -8,23 +8,6 @@ from typing import Any
 
 from chat.codes import Code
 
-CHECKS = (
-    "address",
-    "tls",
-    "auth",
-    "models",
-    "whole_answer",
-    "streamed_answer",
-    "time_saved",
-    "really_streams",
-    "include_usage",
-    "count",
-    "stop",
-    "max_tokens",
-    "cancel",
-    "completions",
-    "rate_limits",
-)
 RESULTS = ("good", "odd", "bad", "skipped")
 
 NO_ENDPOINT = frozenset(code for code in Code if code.rules.is_no_endpoint)
@@ -53,22 +36,22 @@ def settings_of(findings: Sequence[Finding], present: Mapping[str, Any] | None =
     usage_mode · refused_fields (by model, '' = all) · max_tokens_field · whole_answers · dialect · think_tags; and
     context_window, of the model that was asked.
     """
-    told = _Told(findings)
+    known = _Findings(findings)
     present = present or {}
     refused = {model: list(names) for model, names in present.get("refused_fields", {}).items()}
     settings: dict[str, Any] = {}
-    settings |= told.usage_mode(refused, present.get("usage_mode"))
-    settings |= told.max_tokens_field(refused)
-    told.stop(refused)
-    settings |= told.whole_answers() | told.dialect() | told.think_tags()
-    settings |= told.context_window(present.get("context_window"))
+    settings |= known.usage_mode(refused, present.get("usage_mode"))
+    settings |= known.max_tokens_field(refused)
+    known.stop(refused)
+    settings |= known.whole_answers() | known.dialect() | known.think_tags()
+    settings |= known.context_window(present.get("context_window"))
     kept = {model: names for model, names in refused.items() if names}
     if kept != present.get("refused_fields", {}):
         settings["refused_fields"] = kept
     return {name: value for name, value in settings.items() if name not in present or present[name] != value}
 
 
-class _Told:
+class _Findings:
     """The findings by their checks."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:

@@ -19,7 +19,7 @@ _RUNNING = re.compile(
 )
 
 
-class Inside:
+class ServerLoad:
     """The pages of one server, beside its `/v1` and with the same credentials. Never raises what an upstream did.
 
     page  the one that tells how many requests run; '' when none does, None as long as nobody has looked

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chat.diagnosis.server_load import Inside, running_of
+from chat.diagnosis.server_load import ServerLoad, running_of
 from chat.providers import Endpoint
 from chat.providers.listing import MAX_WINDOW
 from tests.support.processor_time import seconds
@@ -59,7 +59,7 @@ def test_a_page_of_labels_without_an_end_takes_no_square_time():
 )
 async def test_only_a_size_that_a_window_can_have_is_one(sizes: list[Any], window: int | None, upstream: Upstream):
     upstream.play("GET /slots", document([{"n_ctx": size, "is_processing": False} for size in sizes]))
-    inside = Inside(Endpoint(upstream.base_url, private_network=True))
+    inside = ServerLoad(Endpoint(upstream.base_url, private_network=True))
     try:
         assert await inside.context_window() == window
     finally:
