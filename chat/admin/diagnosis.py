@@ -26,7 +26,7 @@ from chat.diagnosis import runs as examination
 from chat.models import CredentialsUnreadable, Price, Provider
 from chat.pricing import Rate
 from chat.texts.diagnosis import Card, card_of, line_of
-from chat.texts.errors import money_in_words
+from chat.texts.figures import money_in_words
 
 LINES = "application/x-ndjson"
 """What the page's script asks for: each finding as it comes, then the card, one JSON object a line."""

@@ -21,7 +21,7 @@ from chat.health.provider_outages import ProviderOutage
 from chat.models import LanguageModel, Provider
 from chat.portal import model_stats_of
 from chat.texts.diagnosis import what_failed
-from chat.texts.errors import roughly
+from chat.texts.figures import roughly
 
 UNKNOWN = "–"
 Column = Callable[[Any], str]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.models import LanguageModel, Price
 from chat.pricing import Rate
-from chat.texts.errors import money_in_words
+from chat.texts.figures import money_in_words
 
 UNKNOWN = "–"
 

@@ -22,7 +22,7 @@ from chat.admin.links import link, may_see, without_closed_doors
 from chat.admin.read_only import ReadOnlyAdmin
 from chat.admin.usage_totals import UsageTotals, totals_of
 from chat.models import Generation, UsageRecord, User
-from chat.texts.errors import money_in_words
+from chat.texts.figures import money_in_words
 from chat.timing import speeds
 
 

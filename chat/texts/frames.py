@@ -16,7 +16,8 @@ from chat.generation.events import AnswerEnded, Event, StatusChanged
 from chat.ledger import Usage
 from chat.pricing import Rate
 from chat.protocol import UNSET, Bye, Delta, Error, Finished, Refused, Snapshot, Status, objects
-from chat.texts.errors import sentence, why_not_whole
+from chat.texts.errors import sentence
+from chat.texts.finish_reasons import why_not_whole
 from chat.timing import Timing, speeds
 
 

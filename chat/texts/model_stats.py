@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.health.model_stats import ModelStats, ModelStatsCache
 from chat.models import LanguageModel, told_apart
 from chat.protocol.objects import ModelChoice, Stats
-from chat.texts.errors import roughly
+from chat.texts.figures import roughly
 
 NOT_ANSWERING = _("not answering now")
 

@@ -11,7 +11,8 @@ from django.utils.translation import ngettext
 
 from chat.finish_reasons import SPELLINGS
 from chat.models import UsageRecord
-from chat.texts.errors import ENDS_WITHOUT_REASON, FINISH_REASONS, OTHER_REASON, sentence
+from chat.texts.errors import sentence
+from chat.texts.finish_reasons import ENDS_WITHOUT_REASON, FINISH_REASONS, OTHER_REASON
 
 # CLDR's plural categories, each with a number that falls into it in every language that has it.
 _CATEGORIES = {"one": 1, "two": 2, "few": 3, "many": 5, "other": 10}

@@ -13,7 +13,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from chat.models import UsageRecord
-from chat.texts.errors import finish_reason_in_words, money_in_words
+from chat.texts.figures import money_in_words
+from chat.texts.finish_reasons import finish_reason_in_words
 from chat.timing import speeds
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chat.models import Conversation, Generation, Message, State, Tree
-from chat.texts.errors import why_not_whole
+from chat.texts.finish_reasons import why_not_whole
 from chat.views.receipt import Receipt, receipt_of
 
 

@@ -21,7 +21,7 @@ from chat.diagnosis import runs as examination
 from chat.integrity import breaches
 from chat.models import LanguageModel, Price, Provider, UsageRecord
 from chat.pricing import Rate
-from chat.texts.errors import money_in_words
+from chat.texts.figures import money_in_words
 from tests.support.admin_pages import SECRET, form_of
 from tests.support.upstream import Gate, Upstream, answer, document
 

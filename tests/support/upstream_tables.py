@@ -59,7 +59,7 @@ def _shapes() -> str:
 
 def _finish_reasons() -> str:
     from chat.finish_reasons import SPELLINGS
-    from chat.texts.errors import CUTS, FINISH_REASONS
+    from chat.texts.finish_reasons import CUTS, FINISH_REASONS
 
     rows = [
         (", ".join(f"`{word}`" for word in words), str(FINISH_REASONS[meaning]), str(CUTS.get(meaning, "")))

@@ -8,15 +8,9 @@ from django.utils import translation
 from chat.codes import Code
 from chat.finish_reasons import SPELLINGS
 from chat.health.model_stats import ModelStats
-from chat.texts.errors import (
-    DETAILED,
-    FINISH_REASONS,
-    SENTENCES,
-    finish_reason_in_words,
-    roughly,
-    sentence,
-    why_not_whole,
-)
+from chat.texts.errors import DETAILED, SENTENCES, sentence
+from chat.texts.figures import roughly
+from chat.texts.finish_reasons import FINISH_REASONS, finish_reason_in_words, why_not_whole
 from chat.texts.model_stats import stats_in_words
 
 ALL = list(Code)

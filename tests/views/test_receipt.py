@@ -10,7 +10,8 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
-from chat.texts.errors import finish_reason_in_words, money_in_words
+from chat.texts.figures import money_in_words
+from chat.texts.finish_reasons import finish_reason_in_words
 from chat.texts.page import page_strings
 from chat.views.receipt import count, milliseconds, rate, seconds, source_word, tokens
 

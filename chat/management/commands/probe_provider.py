@@ -17,7 +17,7 @@ from chat.diagnosis import Finding, estimate
 from chat.diagnosis import runs as examination
 from chat.models import CredentialsUnreadable, Provider
 from chat.texts.diagnosis import Card, card_of, line_of
-from chat.texts.errors import money_in_words
+from chat.texts.figures import money_in_words
 
 WIDTH = 100
 INDENT = 46
