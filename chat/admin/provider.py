@@ -26,14 +26,22 @@ from chat.admin.prices import PriceInline, price_column
 from chat.environment_models import ENVIRONMENT
 from chat.models import CredentialsUnreadable, LanguageModel, Provider
 from chat.portal import model_stats_of
-from chat.providers import KINDS
+from chat.providers import PRESETS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
 """Where requests go, and what they carry: for superusers only."""
 SHOWN_OF = 16
 """Of keys with fewer characters not even the end is shown."""
-FILLED_IN = ("base_url", "auth", "token_url", "private_network", "continuation", "usage_mode", "max_tokens_field")
-"""What a kind may fill in, beside the key."""
+DIALECT_FIELDS = ["dialect", "whole_answers", "think_tags", "continuation", "usage_mode", "max_tokens_field"]
+EXTRA_FIELDS = ["extra_headers", "extra_query", "extra_body"]
+LIMIT_FIELDS = [
+    "connect_seconds",
+    "first_byte_seconds",
+    "idle_seconds",
+    "total_seconds",
+    "max_retries",
+    "max_parallel",
+]
 
 
 class ProviderForm(forms.ModelForm):
@@ -41,7 +49,7 @@ class ProviderForm(forms.ModelForm):
 
     kind = forms.ChoiceField(
         label=_("Kind"),
-        choices=[(name, kind.label) for name, kind in KINDS.items()],
+        choices=[(name, kind.label) for name, kind in PRESETS.items()],
         initial="openai_compatible",
         help_text=_("Fills in what is known of such a server."),
     )
@@ -74,30 +82,7 @@ class ProviderForm(forms.ModelForm):
 
     class Meta:
         model = Provider
-        fields = [
-            "name",
-            "kind",
-            "base_url",
-            "auth",
-            "token_url",
-            "dialect",
-            "usage_mode",
-            "max_tokens_field",
-            "whole_answers",
-            "think_tags",
-            "continuation",
-            "extra_headers",
-            "extra_query",
-            "extra_body",
-            "connect_seconds",
-            "first_byte_seconds",
-            "idle_seconds",
-            "total_seconds",
-            "max_retries",
-            "max_parallel",
-            "private_network",
-            "enabled",
-        ]
+        fields = ["name", *ADDRESS_FIELDS, *DIALECT_FIELDS, *EXTRA_FIELDS, *LIMIT_FIELDS, "enabled"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,12 +100,12 @@ class ProviderForm(forms.ModelForm):
             del self.fields["send_again"]
         if "kind" in self.fields:
             self._prepare(cast(forms.ChoiceField, self.fields["kind"]))
-        for name in ("extra_headers", "extra_query", "extra_body"):
+        for name in EXTRA_FIELDS:
             self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
 
     def _prepare(self, kind: forms.ChoiceField) -> None:
         """Tell the page's script what each kind fills in."""
-        if self.instance.kind not in KINDS:  # the built-in model's provider: what it is can't be chosen
+        if self.instance.kind not in PRESETS:  # the built-in model's provider: what it is can't be chosen
             kind.choices = [(self.instance.kind, self.instance.kind)]
         kind.widget.attrs["data-presets"] = json.dumps(_presets())
         if self.instance.pk is None:
@@ -148,11 +133,11 @@ class ProviderForm(forms.ModelForm):
 
 
 def _presets() -> dict[str, dict[str, Any]]:
-    """By kind: what differs; under '' what the fields hold where nothing does."""
+    """By kind: what its preset fills in; under '' what these fields hold otherwise."""
+    by_kind = {kind: preset.filled_in for kind, preset in PRESETS.items()}
     blank = Provider()
-    usual = {name: getattr(blank, name) for name in FILLED_IN}
-    kinds = {name: {"base_url": kind.base_url, "auth": kind.auth, **kind.quirks} for name, kind in KINDS.items()}
-    return {"": usual, **kinds}
+    usual = {name: getattr(blank, name) for filled_in in by_kind.values() for name in filled_in}
+    return {"": usual, **by_kind}
 
 
 class LanguageModelInline(ModelStatsOfInline):
@@ -207,21 +192,20 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
         key = ["api_key_state"] if obj else []
         if may_change:
             key += ["token_url", "key_id", "api_key", *(["forget_key"] if obj and obj.ciphertext else []), "preset"]
-        limits = ["connect_seconds", "first_byte_seconds", "idle_seconds", "total_seconds"]
-        dialect = ["dialect", "whole_answers", "think_tags", "continuation", "usage_mode", "max_tokens_field"]
+        dialect = [*DIALECT_FIELDS]
         if obj and obj.refused_fields:
             dialect += ["refused", "send_again"] if may_change else ["refused"]
-        extras = ["extra_headers", "extra_query", "extra_body"]
         first: dict[str, Any] = {"fields": ["name", "kind", "base_url", "private_network", "auth", *key, "enabled"]}
         if obj and obj.name == ENVIRONMENT:
             first["description"] = _(
                 "The address, the key and the models of this provider come from the environment at every start; "
                 "what is changed in them here lasts until then."
             )
+        folded = [] if "refused" in dialect else ["collapse"]
         return [
             (None, first),
-            (_("Limits"), {"fields": [*limits, "max_retries", "max_parallel"], "classes": ["collapse"]}),
-            (_("Dialect"), {"fields": [*dialect, *extras], "classes": [] if "refused" in dialect else ["collapse"]}),
+            (_("Limits"), {"fields": LIMIT_FIELDS, "classes": ["collapse"]}),
+            (_("Dialect"), {"fields": [*dialect, *EXTRA_FIELDS], "classes": folded}),
         ]
 
     @admin.display(description=_("stored key"))

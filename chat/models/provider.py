@@ -16,7 +16,7 @@ from django.db.models import TextChoices  # `models` is also the name of a relat
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from chat.providers import KINDS, BadAddress, clean_base_url, clean_url, origin_of, redaction
+from chat.providers import PRESETS, BadAddress, clean_base_url, clean_url, origin_of, redaction
 from chat.providers.base import Endpoint, TimeLimits
 from chat.providers.ip_rules import is_ip, is_private, may_be_reached
 
@@ -169,7 +169,7 @@ class Provider(models.Model):
 
     def clean(self) -> None:
         """Refuse addresses that would send the key in the clear, and extras that aren't JSON objects."""
-        preset = KINDS.get(self.kind)
+        preset = PRESETS.get(self.kind)
         if preset is not None and not self.base_url:
             self.base_url = preset.base_url
         self.base_url = self._clean_address("base_url", clean_base_url)
@@ -274,8 +274,8 @@ class Provider(models.Model):
 
     def origin_differs(self, base_url: str, token_url: str | None = None) -> bool:
         """Whether one of the addresses lies on another scheme, host or port: then stored credentials must be wiped."""
-        told = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
-        return any(origin_of(mine) != origin_of(other) for mine, other in told)
+        pairs = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
+        return any(origin_of(mine) != origin_of(other) for mine, other in pairs)
 
 
 def _keyring() -> MultiFernet:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 
 from chat.models import LanguageModel, Price, Provider
 from chat.pricing import Rate
-from chat.providers import KINDS
+from chat.providers import PRESETS
 from tests.support.admin_pages import address, form_of
 from tests.support.upstream import Upstream, document, error, html
 
@@ -34,9 +34,9 @@ def models_page(provider):
     return f"/admin/chat/provider/{provider.pk}/models/"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PRESETS)
 def test_a_kind_fills_in_what_is_known_of_such_servers(browse, kind):
-    preset = KINDS[kind]
+    preset = PRESETS[kind]
     written = {"base_url": "https://mine.example.com/v1"} if "YOUR-" in preset.base_url or not preset.base_url else {}
     secrets = {"key_id": "id", "api_key": "secret"} if preset.auth == "evolution" else {}
     fields = form_of(Provider(), name="new", kind=kind, base_url="", auth="bearer", **secrets) | written
@@ -45,7 +45,7 @@ def test_a_kind_fills_in_what_is_known_of_such_servers(browse, kind):
     made = Provider.objects.get()
     assert made.auth == preset.auth
     assert made.base_url == (written.get("base_url") or preset.base_url)
-    assert {name: getattr(made, name) for name in preset.quirks} == dict(preset.quirks)
+    assert {name: getattr(made, name) for name in preset.fields} == dict(preset.fields)
 
 
 def test_what_was_written_wins_over_the_kind(browse):

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from chat.providers import (
-    KINDS,
+    PRESETS,
     CompletionRequest,
     Endpoint,
     ProviderError,
@@ -242,7 +242,7 @@ async def test_recorded_answers_of_real_models_come_out_whole(name, upstream: Up
 
 
 def test_every_kind_has_an_address_that_can_be_used_or_none():
-    for kind in KINDS.values():
+    for kind in PRESETS.values():
         assert not kind.base_url or clean_base_url(kind.base_url) == kind.base_url
         assert kind.label and kind.auth in ("bearer", "api_key_header", "evolution", "none")
         build(Endpoint(kind.base_url, kind.auth))

@@ -109,11 +109,11 @@ def _time_limits() -> str:
 
 
 def _presets() -> str:
-    from chat.providers import KINDS
+    from chat.providers import PRESETS
 
     return _table(
         ("kind", "base URL", "authentication"),
-        [(kind.label, f"`{kind.base_url}`" if kind.base_url else "", kind.auth) for kind in KINDS.values()],
+        [(kind.label, f"`{kind.base_url}`" if kind.base_url else "", kind.auth) for kind in PRESETS.values()],
     )
 
 
