@@ -37,7 +37,7 @@ REFUSALS = (examination.UnderWay, examination.Moved, CredentialsUnreadable)
 
 
 class ExaminedAdmin(admin.ModelAdmin):
-    """The admin of providers, with the doctor."""
+    """The admin of providers, with their diagnosis."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -173,7 +173,7 @@ def _line(**value: str) -> bytes:
 
 def _refusal(error: Exception) -> str:
     if isinstance(error, CredentialsUnreadable):
-        return str(_("The stored key can’t be read with PORTAL_KEYRING: enter it anew."))
+        return str(_("The stored key can’t be read with PORTAL_KEYRING: enter it again."))
     if isinstance(error, examination.Moved):
-        return str(_("The address was changed meanwhile: what was found tells of another server, and is not kept."))
+        return str(_("The address was changed meanwhile. The findings are about another server and are not kept."))
     return str(_("This provider is being examined already. Wait for the end, and load this page again."))

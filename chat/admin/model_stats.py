@@ -43,7 +43,7 @@ class OutageWarning(admin.ModelAdmin):
         if outage is not None:
             messages.warning(
                 request,
-                gettext("This provider is %(state)s: %(reason)s It is tried again by itself.")
+                gettext("This provider is %(state)s: %(reason)s It is tried again automatically.")
                 % {"state": in_words(outage), "reason": what_failed(outage.code)},
             )
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -69,7 +69,7 @@ def choose_models(request: HttpRequest, providers: admin.ModelAdmin, provider_id
     provider = get_object_or_404(Provider, pk=provider_id)
     try:
         listed = asyncio.run(list_models(provider.endpoint(), SECONDS))
-        failure = "" if listed else _("The server lists no models. Add them by hand, by the names it knows them by.")
+        failure = "" if listed else _("The server lists no models. Add them by hand, with the names that it uses.")
     except ProviderError as error:
         listed, failure = [], what_failed(error.code, error.reason)
     except CredentialsUnreadable:

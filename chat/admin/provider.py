@@ -51,7 +51,7 @@ class ProviderForm(forms.ModelForm):
         label=_("Kind"),
         choices=[(name, kind.label) for name, kind in PRESETS.items()],
         initial="openai_compatible",
-        help_text=_("Fills in what is known of such a server."),
+        help_text=_("Fills in what is known about such a server."),
     )
     base_url = forms.CharField(
         label=_("Base URL"),

@@ -1,4 +1,4 @@
-"""A provider's examination by the doctor: its findings are kept on the provider's row, what it took in the ledger.
+"""Examinations of providers: the findings are kept in the provider's row, what they took in the ledger.
 
 One at a time for each provider. Knows no page and no command.
 """

@@ -1,4 +1,4 @@
-"""What the doctor found, in the sentences that an admin reads: what it means, and what to do about it.
+"""Findings of a diagnosis, in the sentences that an admin reads: what they mean, and what to do about them.
 
 Made from the kept findings when they are shown, in the reader's language. Knows no page.
 """
@@ -52,10 +52,10 @@ MARKS: Mapping[str, tuple[str, Text]] = {
 BECAUSE: Mapping[str, Text] = {
     "no_connection": _("There is no connection to try it with."),
     "key_refused": _("The key was refused."),
-    "no_answer": _("No answer came to tell it from."),
-    "no_stream": _("No streamed answer came to tell it from."),
-    "no_usage": _("The server told no numbers to compare with."),
-    "unclear": _("What came tells neither the one nor the other."),
+    "no_answer": _("There is no answer to judge by."),
+    "no_stream": _("There is no streamed answer to judge by."),
+    "no_usage": _("The server reported no numbers to compare with."),
+    "unclear": _("The answer shows neither one nor the other."),
     "too_short": _("The answer was too short to tell."),
     "too_quick": _("The answer was over before it could be seen."),
     "unseen": _("It can’t be seen from here: this server doesn’t show what it works on."),
@@ -91,19 +91,19 @@ MEANINGS: Mapping[tuple[str, str], Text] = {
         "%(deltas)s deltas came in %(pieces)s pieces, spread over %(spread_seconds)s of %(whole_seconds)s s."
     ),
     ("really_streams", "lumps"): _(
-        "%(deltas)s deltas came in %(pieces)s lumps within %(spread_seconds)s s, after a long wait."
+        "%(deltas)s deltas came in %(pieces)s batches within %(spread_seconds)s s, after a long wait."
     ),
     ("really_streams", "one_piece"): _("The stream came in one piece, after %(whole_seconds)s s."),
-    ("include_usage", "came"): _("It is told when asked for, %(where)s."),
-    ("include_usage", "unasked"): _("It is told without being asked for, %(where)s; the question itself is refused."),
-    ("include_usage", "refused"): _("The question is refused (stream_options), and nothing is told."),
-    ("include_usage", "never"): _("The question is taken, but nothing is told."),
+    ("include_usage", "came"): _("Usage is reported when asked for, %(where)s."),
+    ("include_usage", "unasked"): _("Usage is reported without being asked for, %(where)s; asking for it is refused."),
+    ("include_usage", "refused"): _("Asking for usage (stream_options) is refused, and none is reported."),
+    ("include_usage", "never"): _("Asking for usage is accepted, but none is reported."),
     ("count", "agrees"): _(
-        "We count as the server does: prompt %(prompt_ours)s and %(prompt_theirs)s, "
+        "The portal counts as the server does: prompt %(prompt_ours)s and %(prompt_theirs)s, "
         "answer %(completion_ours)s and %(completion_theirs)s tokens (ours and theirs, %(encoding)s)."
     ),
     ("count", "differs"): _(
-        "We count otherwise than the server: prompt %(prompt_ours)s and %(prompt_theirs)s, "
+        "The portal counts differently from the server: prompt %(prompt_ours)s and %(prompt_theirs)s, "
         "answer %(completion_ours)s and %(completion_theirs)s tokens (ours and theirs, %(encoding)s)."
     ),
     ("stop", "obeyed"): _("The answer ended before “%(stop)s”, which was not returned."),
@@ -113,7 +113,7 @@ MEANINGS: Mapping[tuple[str, str], Text] = {
     ("max_tokens", "obeyed"): _("%(field)s is obeyed: %(tokens)s tokens came, %(asked)s were allowed."),
     ("max_tokens", "renamed"): _("The limit is obeyed under the name %(field)s only."),
     ("max_tokens", "ignored"): _("The limit is ignored: %(tokens)s tokens came, %(asked)s were allowed."),
-    ("max_tokens", "refused"): _("No limit is taken for this model, under neither of its names."),
+    ("max_tokens", "refused"): _("No limit is accepted for this model, under either of its names."),
     ("cancel", "ended"): _(
         "The server stopped working %(after_seconds)s s after we had left (seen in its /%(seen_by)s)."
     ),
@@ -159,10 +159,13 @@ ADVICE: Mapping[tuple[str, str], Text] = {
 # What went wrong, said to the one who can mend it: what it means, and what to do.
 CODES: Mapping[str, tuple[Text, Text]] = {
     "upstream_unreachable": (
-        _("Nothing takes the connection."),
+        _("Nothing accepts the connection."),
         _("Is the server running? Compare the port, and look for a firewall in between."),
     ),
-    "upstream_dns": (_("The name in the address is not found."), _("Compare the address with the provider’s papers.")),
+    "upstream_dns": (
+        _("The name in the address is not found."),
+        _("Compare the address with the provider’s documentation."),
+    ),
     "upstream_tls": (
         _("The certificate can’t be trusted, or there is no TLS."),
         _("Expired, made by itself, or for another name? SSL_CERT_FILE names further authorities to be trusted."),
@@ -177,7 +180,7 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("The answer ended without an end mark."),
         _("The server may have run out of memory, or a proxy on the way cuts answers."),
     ),
-    "upstream_malformed": (_("What came can’t be read."), _("Look at what stands between the portal and the server.")),
+    "upstream_malformed": (_("The answer can’t be read."), _("Look at what stands between the portal and the server.")),
     "upstream_bad_response": (
         _("This address doesn’t answer like a model API."),
         _("Most addresses end in /v1; is a page for logging in, or another service, in the way?"),
@@ -186,15 +189,15 @@ CODES: Mapping[str, tuple[Text, Text]] = {
         _("The server sends us elsewhere, and no key follows it there."),
         _("Enter the address that it leads to: https in the place of http, or another host."),
     ),
-    "upstream_encoding": (_("The answer came packed."), _("Switch off the compression of the proxy on the way.")),
-    "upstream_auth": (_("The key was refused."), _("Enter it anew; does it belong to this server and this account?")),
+    "upstream_encoding": (_("The answer came compressed."), _("Switch off the compression of the proxy on the way.")),
+    "upstream_auth": (_("The key was refused."), _("Enter it again; does it belong to this server and this account?")),
     "upstream_forbidden": (
         _("The key is known, but not allowed to do this."),
-        _("Look up at the provider what this key may be used for."),
+        _("Ask the provider what this key may be used for."),
     ),
     "upstream_not_found": (
         _("The server knows neither this model nor this endpoint."),
-        _("Compare the model’s name with the list, and the address with the provider’s papers."),
+        _("Compare the model’s name with the list, and the address with the provider’s documentation."),
     ),
     "upstream_rejected": (_("The server refused the question."), _("What it says may tell which setting is needed.")),
     "context_too_long": (_("The server found the question too long."), _("Its context window is very small.")),

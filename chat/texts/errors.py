@@ -43,7 +43,7 @@ SENTENCES: Mapping[str, Any] = {
     # What the portal did
     "server_shutdown": _("The server restarted while this was being written. What came is kept."),
     "server_restarted": _("The server restarted while this was being written. What came is kept."),
-    "queue_timeout": _("This waited too long for its turn. Try again."),
+    "queue_timeout": _("This prompt waited too long in the queue. Try again."),
     "internal": _("Something went wrong in the portal. What came is kept."),
     # Why a prompt is not taken
     "empty": _("There is nothing to send yet."),
@@ -51,13 +51,13 @@ SENTENCES: Mapping[str, Any] = {
     "not_found": _("That conversation or message isn't there any more."),
     "unknown_model": _("This model isn't available any more. Choose another."),
     "no_model": _("No model is set up yet. Please tell your admin."),
-    "limit_user": _("Too many of your prompts are waiting. Let one of them finish first."),
-    "rate_limited": _("That were many prompts in a short time. Try again in a moment."),
+    "limit_user": _("Too many of your prompts are waiting. Wait until one of them is finished."),
+    "rate_limited": _("You sent many prompts in a short time. Try again in a moment."),
     "budget": _("Your budget is used up. Please tell your admin."),
     "idempotency_mismatch": _("This was sent before with another text. Send it again."),
     "busy_try_again": _("The portal is busy. Try again in a moment."),
     "storage_full": _("The portal can't save anything right now. Please tell your admin."),
-    "server_restarting": _("The portal is restarting. This is sent when it is back."),
+    "server_restarting": _("The portal is restarting. Your prompt is sent when it is back."),
     # What a command was answered with
     "invalid_json": _("The portal couldn't read what the page sent. Reload the page."),
     "invalid_command": _("The portal didn't understand what the page sent. Reload the page."),
@@ -65,9 +65,9 @@ SENTENCES: Mapping[str, Any] = {
     # Why a socket is closed
     "log_in": _("Your session has ended. Please log in again."),
     "forbidden": _("You may not use this portal."),
-    "too_fast": _("This page asked too much in a short time. It goes on in half a minute."),
+    "too_fast": _("This page sent too many requests in a short time. It continues in half a minute."),
     "restarting": _("The portal is restarting and will be back in a moment."),
-    "too_slow": _("This page was too slow for what arrived. It connects again."),
+    "too_slow": _("This page couldn't keep up with what arrived. It is connecting again."),
     "too_many_sockets": _("The portal is open in too many tabs. Close one of them."),
 }
 
@@ -85,18 +85,18 @@ DETAILED: Mapping[str, tuple[str, Any]] = {
     "rate_limited": (
         "retry_after",
         ngettext_lazy(
-            "That were many prompts in a short time. Try again in %(retry_after)d second.",
-            "That were many prompts in a short time. Try again in %(retry_after)d seconds.",
+            "You sent many prompts in a short time. Try again in %(retry_after)d second.",
+            "You sent many prompts in a short time. Try again in %(retry_after)d seconds.",
             "retry_after",
         ),
     ),
     "answer_too_long": ("limit", _("Stopped at the limit of %(limit)s. What came is kept.")),
-    "too_long": ("limit", _("This answer is as long as one may be: %(limit)s.")),
+    "too_long": ("limit", _("This answer has reached the greatest length allowed: %(limit)s.")),
     "limit_user": (
         "limit",
         ngettext_lazy(
-            "%(limit)d prompt of yours is under way already. Let it finish first.",
-            "%(limit)d prompts of yours are under way already. Let one of them finish first.",
+            "%(limit)d of your prompts is being answered already. Wait until it is finished.",
+            "%(limit)d of your prompts are being answered already. Wait until one of them is finished.",
             "limit",
         ),
     ),

@@ -14,22 +14,22 @@ from chat.texts.errors import sentence
 # By what upstream means by its finish_reason.
 FINISH_REASONS: Mapping[str, Any] = {
     "stop": _("finished"),
-    "length": _("cut at the limit of its length"),
+    "length": _("cut at the length limit"),
     "window": _("cut, the context window is full"),
     "content_filter": _("cut by the provider's content filter"),
     "tool_calls": _("ended by asking for a tool"),
     "capacity": _("cut for lack of capacity"),
-    "abort": _("broken off by the model server"),
+    "abort": _("ended early by the model server"),
     "error": _("failed"),
 }
 
 # What stands below an answer that is complete and yet not whole.
 CUTS: Mapping[str, Any] = {
-    "length": _("Cut at the limit of its length."),
+    "length": _("Cut at the length limit."),
     "window": _("Cut: the model's context window is full."),
     "content_filter": _("The provider's content filter cut this answer."),
     "capacity": _("Cut: the model server lacked capacity."),
-    "abort": _("The model server broke this answer off."),
+    "abort": _("The model server ended this answer early."),
 }
 # Complete, and yet not what one asked for.
 NOTES: Mapping[str, Any] = {

@@ -139,7 +139,7 @@ def test_the_chosen_models_are_offered_in_their_order_with_what_is_known_of_them
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        (error(401), "Enter it anew;"),
+        (error(401), "Enter it again;"),
         (html(), "This address doesn’t answer like a model API."),
         (error(500), "The server had an error of its own."),
         (document({"data": []}), "The server lists no models."),

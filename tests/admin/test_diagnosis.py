@@ -316,7 +316,7 @@ async def test_findings_of_the_server_before_are_neither_kept_nor_shown_as_the_n
         await row.adelete()
     upstream.open("here")
     text = await reading
-    assert "tells of another server" in text and '"card":' not in text
+    assert "are about another server" in text and '"card":' not in text
     assert has_script or (shown(text) == {} and NOT_YET in text)
     kept = await row.values_list("findings", "examined_at").afirst()
     assert kept == (([], None) if changed else None)

@@ -35,7 +35,7 @@ def test_every_page_says_whose_admin_it_is_and_which_version(browse, rows):
 def test_who_may_see_usage_only_sees_that_section_only(client, rows):
     colleague = get_user_model().objects.create_user("colleague", password="the right password", is_staff=True)
     client.force_login(colleague)
-    assert "You may see nothing here" in client.get("/admin/").content.decode()
+    assert "There is nothing here that you may see" in client.get("/admin/").content.decode()
     colleague.user_permissions.add(Permission.objects.get(codename="view_usagerecord"))
     assert headings(client.get("/admin/").content.decode()) == ["Usage"]
 

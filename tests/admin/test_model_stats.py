@@ -88,7 +88,7 @@ async def test_a_provider_that_does_not_answer_is_marked_on_every_page(look, mod
         assert len(found) == rows
         assert all(re.fullmatch(f'<span title="[^"]*, upstream_unreachable">{mark}</span>', cell) for cell in found)
     page = await look(f"/admin/chat/provider/{provider.pk}/change/")
-    assert re.search(f'class="warning">This provider is {mark}: Nothing takes the connection.', page)
+    assert re.search(f'class="warning">This provider is {mark}: Nothing accepts the connection.', page)
     assert "not answering" not in await look("/admin/chat/provider/add/")
 
 

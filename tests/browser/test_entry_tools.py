@@ -160,7 +160,7 @@ def test_undo_that_comes_too_late_says_so(page: Page, watch: Watch, portal: Port
     page.route("**/restore/", lambda route: route.fulfill(status=404))
     act(page, "Second", "delete")
     page.get_by_role("button", name="Undo: Second").click()
-    expect(page.get_by_role("status").filter(has_text="too late")).to_have_text("It is too late to bring this back.")
+    expect(page.get_by_role("status").filter(has_text="too late")).to_have_text("It is too late to undo this.")
     expect_titles(page, "First")
 
 

@@ -61,7 +61,7 @@ def test_a_finished_block_of_code_is_copied(
     buttons.first.click()
     worked = way != "neither"
     expect(buttons.first).to_have_text("Copied" if worked else "Not copied")
-    wanted = "Copied." if worked else "The browser didn't copy it. Select the text and copy it yourself."
+    wanted = "Copied." if worked else "The browser could not copy it. Select the text and copy it yourself."
     page.wait_for_function("wanted => said.includes(wanted)", arg=wanted)
     expect(buttons.first).to_have_text("Copy")
     expect(buttons.first).to_be_focused()
@@ -210,7 +210,7 @@ def test_a_receipt_unfolds_to_what_is_stored(page: Page, portal: Portal, upstrea
         page.keyboard.press("Enter")
         generation = uuid.UUID(message.get_attribute("data-generation"))
         (stored,) = portal.rows(UsageRecord.objects.filter(generation=generation))
-        expect(receipt.locator("[data-fact=finish] dd")).to_have_text("cut at the limit of its length length")
+        expect(receipt.locator("[data-fact=finish] dd")).to_have_text("cut at the length limit length")
         expect(receipt.locator("[data-fact=gap] dd")).to_have_text(f"{(stored.longest_gap_ms or 0) / 1000:.3f} s")
         expect(receipt.locator("[data-fact=deltas] dd")).to_have_text("3")
         expect(receipt.locator("[data-fact=reasoning]")).to_be_hidden()

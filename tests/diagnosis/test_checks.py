@@ -1,4 +1,4 @@
-"""Every check of the doctor against servers of which the truth is known: one that behaves, and one for each quirk."""
+"""Every check against servers of which the truth is known: one that behaves, and one for each quirk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor says of the way to a server: its address, its certificate, the key, and the list of its models."""
+"""What the checks say of the way to a server: its address, its certificate, the key, and the list of its models."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_every_failure_is_said_with_the_servers_words_and_what_to_do(code: str):
 def test_a_skipped_check_says_why_and_took_no_time():
     line = line_of(Finding("stop", "skipped", 0.0, {"because": "no_answer"}))
     assert (line.word, line.meaning, line.advice, line.seconds) == (
-        "not checked", "No answer came to tell it from.", "", "",
+        "not checked", "There is no answer to judge by.", "", "",
     )  # fmt: skip
 
 

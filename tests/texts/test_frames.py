@@ -26,7 +26,7 @@ def test_a_refusal_says_why_and_when_to_come_back():
         "type": "refused",
         "key": str(GENERATION),
         "code": "rate_limited",
-        "message": "That were many prompts in a short time. Try again in 2 seconds.",
+        "message": "You sent many prompts in a short time. Try again in 2 seconds.",
         "retry_after_ms": 1500,
     }
 

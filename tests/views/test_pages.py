@@ -271,7 +271,7 @@ def test_unknown_addresses_and_stale_forms_get_pages_of_our_own(client, db, sett
     assert "There is nothing here" in page and "404 · <code>/no/&lt;b&gt;such&lt;/b&gt;/page/</code>" in page
     strict = type(client)(enforce_csrf_checks=True)
     answer = strict.post("/accounts/login/", {"username": "a", "password": "b"})
-    assert answer.status_code == 403 and "This form is too old" in answer.content.decode()
+    assert answer.status_code == 403 and "This form has expired" in answer.content.decode()
 
 
 def test_a_user_without_staff_rights_has_no_link_to_the_admin(client, owner, staff, model):

@@ -1,4 +1,4 @@
-"""`manage.py probe_provider NAME`: has the doctor examine a provider, and says what was found."""
+"""`manage.py probe_provider NAME`: examines a provider, and says what was found."""
 
 from __future__ import annotations
 
