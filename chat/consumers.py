@@ -1,4 +1,7 @@
-"""The socket's door: parse, call the runner, send. Holds no state of any answer: a closed tab ends followings only."""
+"""The consumer of the socket: parse commands, call the runner, send frames.
+
+It holds no state of an answer: when a tab closes, only its followings end.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ BAD_COMMANDS, BAD_SECONDS = 20, 10.0
 
 
 class ChatConsumer(AsyncConsumer):
-    """One socket of one tab. Its tasks (followings, commands under way, the watch) end with it."""
+    """The socket of one tab. Its tasks (followings, running commands, the session check) end with it."""
 
     channel_layer_alias = None  # with a layer, every socket would die with Redis
 
@@ -58,7 +61,7 @@ class ChatConsumer(AsyncConsumer):
         self.allowed_at = time.monotonic()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve the socket; however that ends, its tasks are ended and awaited."""
+        """Serve the socket. At its end all its tasks are cancelled and awaited."""
         self.portal = scope[SCOPE_KEY]
         try:
             await super().__call__(scope, receive, send)
@@ -70,7 +73,7 @@ class ChatConsumer(AsyncConsumer):
             await self.tasks.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Without the hop to Channels' shared thread that the stock one makes for every frame."""
+        """Call the handler directly. Channels' own method goes through a shared thread for every frame."""
         if message["type"] == "websocket.receive":
             await self.receive(message)
         elif message["type"] == "websocket.connect":
@@ -81,7 +84,7 @@ class ChatConsumer(AsyncConsumer):
     # Coming in ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def connect(self) -> None:
-        """Accept, then say hello, or say why not: a refused handshake could not tell the page."""
+        """Accept the socket, then send `hello` or `bye`. A refused handshake could not give the page a reason."""
         self.session = session_key(self.scope)
         self.language = language_of(self.scope)
         await self.send({"type": "websocket.accept"})
@@ -113,7 +116,7 @@ class ChatConsumer(AsyncConsumer):
         self.tasks.start(self.watch_session(), "session")
 
     async def receive(self, message: dict[str, Any]) -> None:
-        """Read one command and start what it asks for; nothing here waits for an answer to be written."""
+        """Read one command and start its task. Does not wait for answers."""
         if self.closed:
             return
         # guard: the rate of commands is limited
@@ -136,16 +139,17 @@ class ChatConsumer(AsyncConsumer):
             case protocol.Unfollow(generation):
                 self.unfollow(generation)
             case protocol.Watch(conversation):
-                await self.watch(conversation)  # in order: the last one holds
+                await self.watch(conversation)  # not in a task, so that the last one takes effect
             case protocol.Stop(generation):
                 self.tasks.start(self.stop(generation), "stop")
             case protocol.Heartbeat():
-                self.tasks.start(
-                    self.heartbeat(), "heartbeat"
-                )  # it may have to wait for room; a stop behind it must not
+                self.tasks.start(self.heartbeat(), "heartbeat")  # it may wait for room; a stop after it must not
 
     def is_allowed(self) -> bool:
-        """A bucket of twice PORTAL_SOCKET_COMMANDS_PER_SECOND, filled at that rate; 0 = no limit."""
+        """Take from a token bucket that holds twice PORTAL_SOCKET_COMMANDS_PER_SECOND and fills at that rate.
+
+        0 = no limit.
+        """
         rate = settings.PORTAL_SOCKET_COMMANDS_PER_SECOND
         if not rate:
             return True
@@ -158,7 +162,7 @@ class ChatConsumer(AsyncConsumer):
         return True
 
     async def bad_command(self, error: ProtocolError) -> None:
-        """Say what is wrong; nothing has changed, and the socket stays open unless there are too many of these."""
+        """Send an error. The socket stays open unless there were too many bad commands."""
         now = time.monotonic()
         # guard: the number of bad commands is limited
         if len(self.bad) == BAD_COMMANDS and now - self.bad[0] < BAD_SECONDS:
@@ -168,7 +172,7 @@ class ChatConsumer(AsyncConsumer):
         await self.emit(frames.error(error.code, self.language, ref=error.ref))
 
     async def is_still_logged_in(self) -> bool:
-        """Ask the database again: a session that ended must have no effect from now on."""
+        """Check the session in the database, and close the socket if it has ended."""
         user = await self.portal.runner.database.read(user_of_session, self.session)
         if self.user is not None and user is not None and user["id"] == self.user["id"]:
             return True
@@ -178,7 +182,7 @@ class ChatConsumer(AsyncConsumer):
     # Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def send_prompt(self, command: protocol.PromptCommand) -> None:
-        """Accepted or refused; what is accepted is followed from here."""
+        """Send `accepted` and follow the generation, or send `refused`."""
         try:
             accepted = await self.portal.runner.send(self.user_id, command, self.news)
         except Refusal as refusal:
@@ -192,7 +196,7 @@ class ChatConsumer(AsyncConsumer):
         self.follow(uuid.UUID(accepted.generation), None, 0)
 
     async def stop(self, generation: uuid.UUID) -> None:
-        """The following tells what comes of it."""
+        """Stop a generation. Its events come with the following."""
         try:
             await self.portal.runner.stop(self.user_id, generation)
         except NotFound:
@@ -202,19 +206,19 @@ class ChatConsumer(AsyncConsumer):
             await self.emit(frames.error(Code.INTERNAL, self.language, ref=str(generation)))
 
     def follow(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
-        """At most one following per generation; a new one takes the place of the old."""
+        """Follow a generation. A new following replaces an earlier one of the same generation."""
         # guard: a socket follows a generation once
         self.unfollow(generation)
         self.followings[generation] = self.tasks.start(self.send_following(generation, epoch, after), "following")
 
     def unfollow(self, generation: uuid.UUID) -> None:
-        """Send no more of it."""
+        """End the following of a generation."""
         task = self.followings.pop(generation, None)
         if task is not None:
             task.cancel()
 
     async def send_following(self, generation: uuid.UUID, epoch: str | None, after: int) -> None:
-        """Make and send every frame as soon as the socket can take it, and not before."""
+        """Build and send each frame only when the socket has room for it."""
         room = self.scope.get("portal.room", _always)
         try:
             async with aclosing(self.portal.runner.follow(self.user_id, generation, epoch, after)) as events:
@@ -236,7 +240,7 @@ class ChatConsumer(AsyncConsumer):
                 del self.followings[generation]
 
     async def watch(self, conversation: uuid.UUID | None) -> None:
-        """From the first watch on the tab hears of its user's conversations."""
+        """Set the conversation that the tab shows. The first `watch` opens the tab's subscription."""
         if self.news is None:
             self.news = self.portal.conversations.news.open(self.user_id)
             self.tasks.start(self.send_news(self.news), "news")
@@ -249,7 +253,7 @@ class ChatConsumer(AsyncConsumer):
             await self.emit(frames.error(Code.INTERNAL, self.language))
 
     async def send_news(self, watch: news.Subscription) -> None:
-        """Tell what has changed as soon as the socket can take it."""
+        """Send the frames of a subscription when the socket has room for them."""
         room = self.scope.get("portal.room", _always)
         while not self.closed:
             try:
@@ -265,13 +269,13 @@ class ChatConsumer(AsyncConsumer):
                 await asyncio.sleep(NEWS_SECONDS)
 
     async def heartbeat(self) -> None:
-        """How far each followed generation is: who is behind without a frame coming follows again."""
+        """Send the last seq of each followed generation. A page that is behind and gets no frame follows again."""
         models = await self.choices() if self.known_changes != self.portal.runner.outages.changes else UNSET
         heads = {str(one): head for one in self.followings if (head := self.portal.runner.head(one)) is not None}
         await self.emit(protocol.HeartbeatReply(heads, models))
 
     async def choices(self) -> list[ModelChoice]:
-        """The models that this user may choose, with how they do, in the reader's language."""
+        """Return the models that the user may choose, with their statistics in the reader's language."""
         changes = self.portal.runner.outages.changes
         choices: list[ModelChoice] = await self.portal.runner.database.read(
             _choices, self.user_id, self.portal.model_stats, self.language
@@ -280,7 +284,7 @@ class ChatConsumer(AsyncConsumer):
         return choices
 
     async def watch_session(self) -> None:
-        """Every 15 s: is the session still good, and a heartbeat. When the portal is about to end: say so, once."""
+        """Check the session and send a heartbeat every 15 s. When the portal shuts down, send `restart` and return."""
         while not self.closed:
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
@@ -299,7 +303,7 @@ class ChatConsumer(AsyncConsumer):
 
     @property
     def user_id(self) -> int:
-        """Whose socket it is; only after hello."""
+        """The id of the logged-in user. Raises RuntimeError before `hello`."""
         if self.user is None:
             raise RuntimeError("nobody is logged in on this socket")
         return int(self.user["id"])
@@ -314,13 +318,13 @@ class ChatConsumer(AsyncConsumer):
             await self.give_up()
 
     async def give_up(self) -> None:
-        """The server had no room for 30 s: this browser doesn't read."""
+        """Close the socket: the server had no room for 30 s, so the browser does not read."""
         if not self.closed:
             self.closed = True
             await self.send({"type": "websocket.close", "code": int(CloseCode.TOO_SLOW)})
 
     async def bye(self, code: Code, close_code: CloseCode) -> None:
-        """Say why, and close."""
+        """Send `bye` with the reason, and close the socket."""
         for following in self.followings.values():
             following.cancel()
         await self.emit(frames.bye(code, self.language))
@@ -329,7 +333,7 @@ class ChatConsumer(AsyncConsumer):
 
 
 async def _always() -> None:
-    """There is room: under another server, which holds back by itself."""
+    """Return at once. Other servers apply back-pressure in `send`."""
 
 
 def _choices(user_id: int, cache: ModelStatsCache, language: str) -> list[ModelChoice]:

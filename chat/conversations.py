@@ -1,6 +1,6 @@
-"""What people do with their conversations besides asking: make, change, open, delete and bring back.
+"""Commands on conversations: create, change, show, delete and restore.
 
-Each is one transaction of the writer, and every tab of the owner hears of it.
+Each command is one transaction of the writer, and every tab of the owner gets its event.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from chat.models import Conversation
 from chat.protocol import Frame
 
 KEPT = timedelta(seconds=30)
-"""So long a deleted conversation can be brought back."""
+"""How long a deleted conversation can be restored."""
 
 
 class NotFound(Exception):
-    """No such conversation or generation, or another user's."""
+    """The conversation or generation does not exist, or belongs to another user."""
 
 
 class Conversations:
-    """The conversations of all users, behind the one writer."""
+    """Commands on the conversations of all users."""
 
     def __init__(self, database: Database) -> None:
         self.news = Subscriptions()
         self._database = database
 
     async def create(self, user_id: int) -> uuid.UUID:
-        """An empty conversation, so that its options can be kept before the first prompt; it isn't listed yet."""
+        """Create an empty conversation, which can hold options before its first prompt. It isn't listed yet."""
         created = await self._database.write(lambda: Conversation.objects.create(owner_id=user_id))
         return created.pk
 
     async def change(self, user_id: int, conversation: uuid.UUID, changes: Mapping[str, Any]) -> Conversation:
-        """Set fields; of `options` only those given, None takes one away. The changed row. Raises NotFound."""
+        """Set fields and return the changed row. Raises NotFound.
+
+        `options` are merged into the stored ones; None removes an option.
+        """
         changed = await self._database.write(lambda: _change(user_id, conversation, changes))
         self.news.tell(user_id, conversation)
         return changed
 
     async def delete(self, user_id: int, conversation: uuid.UUID) -> None:
-        """Gone for everybody at once; its row stays for KEPT, and answers that run go on so long. Raises NotFound."""
+        """Hide the conversation at once. Its row and its running answers stay for KEPT. Raises NotFound."""
         # guard: a conversation is deleted by its owner
         mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
         if not await self._database.write(lambda: mine.update(deleted_at=timezone.now())):
@@ -53,7 +56,7 @@ class Conversations:
         self.news.tell(user_id, conversation)
 
     async def restore(self, user_id: int, conversation: uuid.UUID) -> None:
-        """Bring a deleted one back as it was. Raises NotFound when it is too late."""
+        """Restore a deleted conversation. Raises NotFound if it was purged."""
         # guard: a conversation is brought back by its owner
         deleted = Conversation.objects.filter(owner_id=user_id, pk=conversation).exclude(deleted_at=None)
         if not await self._database.write(lambda: deleted.update(deleted_at=None)):
@@ -61,8 +64,8 @@ class Conversations:
         self.news.tell(user_id, conversation)
 
     async def watch(self, watch: Subscription, conversation: uuid.UUID | None) -> None:
-        """From here on the tab hears of `conversation`, whose answers count as seen. Raises NotFound."""
-        before, watch.conversation = watch.conversation, conversation  # at once: what happens meanwhile is heard, too
+        """Set the conversation that a tab shows, and mark its answers as seen. Raises NotFound."""
+        before, watch.conversation = watch.conversation, conversation  # at once: no event may get lost
         if conversation is not None:
             # guard: a conversation is watched by its owner
             found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
@@ -75,7 +78,7 @@ class Conversations:
                 self.news.tell(watch.user_id, conversation)
 
     async def told(self, watch: Subscription) -> list[Frame]:
-        """The frames for what waits for a tab. After a DatabaseError it still waits."""
+        """Return the frames of a tab's pending changes. After a DatabaseError the changes are still pending."""
         conversations, messages = watch.take()
         try:
             return await self._database.read(frames, watch.user_id, conversations, messages)
@@ -84,7 +87,7 @@ class Conversations:
             raise
 
     async def purge(self) -> None:
-        """Delete for good what nobody brought back in time. The runner ends what still runs."""
+        """Delete the rows of conversations that were not restored in time. The runner ends their runs."""
         # guard: what was deleted stays for Undo
         overdue = Conversation.objects.filter(deleted_at__lt=timezone.now() - KEPT)
         for pk in await self._database.read(lambda: list(overdue.values_list("pk", flat=True)[:20])):

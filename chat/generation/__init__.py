@@ -1,1 +1,1 @@
-"""The streaming core: from an accepted prompt to its stored answer. Knows users by id, and no sockets."""
+"""The streaming core, from an accepted prompt to its stored answer. It knows user ids, but no sockets."""

@@ -1,6 +1,6 @@
-"""What a prompt becomes in the database: one transaction that holds prompt, key, generation and open usage record.
+"""Store an accepted prompt: one transaction with prompt, key, generation and open usage record.
 
-Everything here runs in the writer's thread, inside its transaction.
+All functions run in the writer's thread, inside its transaction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from chat.protocol import Continue, PromptCommand, Regenerate, Send
 
 @dataclass(frozen=True)
 class Admitted:
-    """A stored prompt, new or known by its key."""
+    """A stored prompt: a new one, or the one that was stored earlier with the same key."""
 
     conversation: uuid.UUID
     user_message: uuid.UUID
@@ -41,17 +41,17 @@ class Admitted:
     usage_record: int
     provider: int | None
     provider_slots: int
-    """Answers that the provider writes at once; 0 = no limit."""
+    """How many answers the provider may write at the same time; 0 = no limit."""
     waits_for: uuid.UUID | None
-    """The generation that still writes the answer before this prompt."""
+    """The unfinished generation whose answer this prompt follows."""
     rate: Rate | None = None
-    """The prices that held when it was asked."""
+    """The prices that were valid when the prompt was accepted."""
     kept: KeptText = KeptText()
-    """What the answer begins with."""
+    """The text that the answer starts with when it continues an earlier one."""
 
 
 class Refusal(Exception):
-    """The prompt is not taken. `code` is one of Kind.REFUSAL; `parameters` fill its sentence."""
+    """The prompt is refused. `code` is of Kind.REFUSAL; `parameters` fill in its sentence."""
 
     def __init__(self, code: Code, retry_after_ms: int | None = None, **parameters: object) -> None:
         super().__init__(code)
@@ -61,9 +61,9 @@ class Refusal(Exception):
 
 
 def accept(user_id: int, command: PromptCommand) -> Admitted:
-    """Store the command as a queued generation, or find the one that its key made before. Raises Refusal.
+    """Store the command as a queued generation, or return the one stored with its key. Raises Refusal.
 
-    The key is looked up before any limit, so that sending again is never refused for being too much.
+    The key is looked up before the limits are checked, so that no limit refuses a command that is sent again.
     """
     request_hash = hash_of(command)
     # guard: a key belongs to its user
@@ -90,7 +90,7 @@ def accept(user_id: int, command: PromptCommand) -> Admitted:
 
 @dataclass(frozen=True)
 class _AnswerRequest:
-    """An answer to be written: to which prompt, by which model (None = the conversation's), from which text on."""
+    """An answer to write: its prompt, its model (None = the conversation's) and the text it starts with."""
 
     prompt: Message
     model: str | None
@@ -100,7 +100,7 @@ class _AnswerRequest:
 
 
 def hash_of(command: PromptCommand) -> str:
-    """What makes two commands with one key the same: everything but the key."""
+    """Return the SHA-256 of everything but the key. Two commands with one key are the same if their hashes match."""
     content = {
         name: str(value) if isinstance(value, uuid.UUID) else value for name, value in structs.asdict(command).items()
     }
@@ -117,7 +117,10 @@ def _check_text(text: str) -> None:
 
 
 def _check_limits(user_id: int) -> None:
-    """The user's own limits; 0 = none. A new one counts as running at once when a slot is free."""
+    """Check the user's own limits (0 = none). Raises Refusal.
+
+    Running and queued prompts are counted together, because a new prompt starts at once when a slot is free.
+    """
     now = timezone.now()
     running, queued = settings.PORTAL_USER_RUNNING, settings.PORTAL_USER_QUEUED
     # guard: running and queued prompts are limited
@@ -132,7 +135,7 @@ def _check_limits(user_id: int) -> None:
 
 
 def _until_one_leaves(user_id: int, now: datetime, per_minute: int) -> int:
-    """Milliseconds until the minute holds fewer than `per_minute` prompts."""
+    """Return the milliseconds until fewer than `per_minute` prompts lie within the last minute."""
     times = Generation.objects.owned_by(user_id).order_by("-created_at").values_list("created_at", flat=True)
     leaves = times[per_minute - 1] + timedelta(minutes=1)
     return max(1, round((leaves - now).total_seconds() * 1000))
@@ -151,7 +154,7 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
             raise Refusal(Code.NOT_FOUND)
         conversation = found
         parent = parent_id(conversation, command.parent)
-        if not conversation.title:  # made for its options, before anything was said
+        if not conversation.title:  # created to hold options before its first prompt
             conversation.title = title_from(command.text)
             conversation.save(update_fields=["title"])
     return Message.objects.create(
@@ -160,7 +163,7 @@ def _stored_prompt(user_id: int, command: Send) -> Message:
 
 
 def parent_id(conversation: Conversation, chosen: uuid.UUID | None) -> uuid.UUID | None:
-    """The answer that a prompt follows: the chosen one, else the newest message. Raises Refusal."""
+    """Return the answer that a prompt follows: the chosen one, or else the newest message. Raises Refusal."""
     if chosen is None:
         return conversation.newest_leaf_id()
     # guard: a prompt follows an answer of its conversation
@@ -180,7 +183,7 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
 
 
 def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
-    """The same once more, from where the answer was cut; one without text begins anew."""
+    """Ask again with the same options, from where the answer was cut. An answer without text starts over."""
     # guard: an answer is continued by its owner
     mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
     cut = mine.filter(message=command.message).select_related("message__parent").first()
@@ -197,7 +200,7 @@ def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
 
 
 def choose_model(user_id: int, chosen: str | None, conversation: Conversation | None) -> LanguageModel:
-    """The chosen model, else the conversation's, else the portal's default. Raises Refusal."""
+    """Return the chosen model, or else the conversation's, or else the portal's default. Raises Refusal."""
     usable = {str(model.pk): model for model in LanguageModel.objects.usable_by(user_id)}
     if not usable:
         raise Refusal(Code.NO_MODEL)
@@ -273,6 +276,6 @@ def _with_relations() -> QuerySet[Generation]:
 
 
 def queued_admissions() -> list[tuple[int, Admitted]]:
-    """Every queued generation with its user's id, oldest first: what a new process takes up again."""
+    """Return every queued generation with its user's id, oldest first. A new process puts them back into its queue."""
     queued = _with_relations().filter(state=State.QUEUED).order_by("created_at")
     return [(generation.user_id, _admitted(generation, duplicate=False)) for generation in queued]

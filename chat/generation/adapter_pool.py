@@ -1,4 +1,4 @@
-"""The adapters of all providers: one for each, as long as its row doesn't change."""
+"""A pool with one adapter per provider. A changed provider row gets a new adapter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Pooled:
 
 
 class AdapterPool:
-    """Lends adapters. An outdated one is closed when its last answer has ended."""
+    """Lends adapters. An outdated adapter is closed when its last borrower returns it."""
 
     def __init__(self, database: Database, tasks: TaskSet) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class AdapterPool:
 
     @asynccontextmanager
     async def lend(self, provider: int, endpoint: Endpoint) -> AsyncGenerator[Adapter, None]:
-        """The provider's adapter; a new one when its row has changed."""
+        """Yield the provider's adapter; a new one if the provider's row has changed."""
         pooled = self._pooled.get(provider)
         if pooled is None or pooled.endpoint != endpoint:
             if pooled is not None:
@@ -53,7 +53,7 @@ class AdapterPool:
             self._close_if_idle(pooled)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all adapters and their connections."""
         await asyncio.gather(*(adapter.aclose() for adapter in self._open), return_exceptions=True)
         self._open.clear()
         self._pooled.clear()
@@ -67,6 +67,6 @@ class AdapterPool:
         self._open.discard(adapter)
 
     def _remember(self, provider: int, refused: UnsupportedField) -> None:
-        """Upstream refused a field of the request: don't send it again."""
+        """Store that the upstream refused a field of the request, so that it is not sent again."""
         logger.info("provider %d does not take %s; it is not sent any more", provider, refused.field)
         self._tasks.start(self._database.write(lambda: store.remember(provider, refused)), "remembering")

@@ -1,4 +1,4 @@
-"""The call of a model whose answer goes into a log: what comes is appended, and followers see where it stands."""
+"""A call of a model that appends its answer to a log and updates the status that followers see."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 class AnswerCall(Call):
     """A Call that writes its answer into `log`.
 
-    curve           how much was written when
-    turns_left_out  so many of the oldest turns did not fit into the context window; told with every status
-    is_stopping     the owner's stop is under way; told with every status
-    finish_soon     called when the first finish_reason came, so that it is stored soon
+    curve           the number of characters over time
+    turns_left_out  how many of the oldest turns did not fit into the context window; part of every status
+    is_stopping     whether the owner has asked for a stop; part of every status
+    finish_soon     is called at the first finish_reason, so that it is stored soon
     """
 
     def __init__(self, log: Log, clock: Clock, finish_soon: Callable[[], None]) -> None:
@@ -38,15 +38,15 @@ class AnswerCall(Call):
 
     @property
     def is_refusal(self) -> bool:
-        """The model declined to answer."""
+        """Whether the model declined to answer."""
         return "refusal" in self.warnings
 
     def connecting(self) -> None:
-        """A connection to the upstream is made."""
+        """Set the phase to `connecting`."""
         self._tell("connecting", **self._attempt_number())
 
     def stopping(self) -> None:
-        """Show that the owner's stop is under way."""
+        """Set the state to `stopping`: the owner has asked for a stop."""
         self.is_stopping = True
         self._log.tell(replace(self._log.status, state="stopping"))
 
@@ -58,11 +58,11 @@ class AnswerCall(Call):
             self._tell("waiting", **self._attempt_number())
 
     def on_delta(self, delta: TextDelta) -> None:
-        """Append it; of the delta that crosses 2 MiB as much as fits. Raises ProviderError `answer_too_long` then."""
+        """Append the delta. Beyond 2 MiB, append what fits and raise ProviderError `answer_too_long`."""
         text, reasoning = delta.text, delta.reasoning
         room = ANSWER_BYTES - self._log.bytes
         is_full = False
-        if (len(text) + len(reasoning)) * 4 > room:  # near the limit: look closely
+        if (len(text) + len(reasoning)) * 4 > room:  # near the limit: count the bytes
             is_full = len(text.encode()) + len(reasoning.encode()) > room
             if is_full:
                 reasoning = _cut(reasoning, room)
@@ -108,7 +108,7 @@ class AnswerCall(Call):
 
 
 def parameters_of(error: ProviderError) -> dict[str, Any]:
-    """What the sentence for the error's code may name."""
+    """Return the parameters for the sentence of the error's code."""
     parameters: dict[str, Any] = {}
     if error.reason:
         parameters["limit" if error.code == Code.ANSWER_TOO_LONG else "reason"] = error.reason
@@ -118,5 +118,5 @@ def parameters_of(error: ProviderError) -> dict[str, Any]:
 
 
 def _cut(text: str, size: int) -> str:
-    """As much of the text as fits into `size` bytes of UTF-8."""
+    """Cut the text to at most `size` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")

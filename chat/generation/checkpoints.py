@@ -1,4 +1,4 @@
-"""Checkpoints: what runs have written so far is stored a few times a second, so that a kill takes little."""
+"""Store the text of running generations a few times a second, so that little is lost if the process is killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECKPOINT_SECONDS = 0.25
 
 
 class Checkpoints:
-    """Stores the text of all `runs`, a mapping that its owner keeps up to date."""
+    """Stores the text of all `runs`. The owner of that mapping keeps it up to date."""
 
     def __init__(self, database: Database, runs: Mapping[uuid.UUID, Run], clock: Clock) -> None:
         self._database = database
@@ -30,13 +30,14 @@ class Checkpoints:
         self._soon = asyncio.Event()
 
     def soon(self) -> None:
-        """Store what there is without waiting for the next round."""
+        """Write the next checkpoint now instead of after the interval."""
         self._soon.set()
 
     async def write(self) -> None:
-        """Write for ever: all runs together, 250 ms after the last checkpoint began; at once after `soon`.
+        """Write checkpoints in an endless loop, all runs together, every 250 ms, and at once after `soon`.
 
-        After its begin, not its end: a kill could take the text of two writes otherwise.
+        The interval counts from the start of the last checkpoint. If it counted from its end, a kill could lose the
+        text of two writes.
         """
         with_finish_reason: set[uuid.UUID] = set()
         last = self._clock()

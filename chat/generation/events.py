@@ -1,7 +1,7 @@
-"""What happens to a generation, as its followers are told: plain facts, without the words of any language.
+"""The events of a generation for its followers, without text in any language.
 
-The text itself comes as Snapshot and Delta, which every wire carries as they are. chat/texts/frames.py turns the others
-into frames of the socket.
+The text of the answer comes as Snapshot and Delta, which are frames already. chat/texts/frames.py turns the other
+events into frames of the socket.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from chat.timing import Timing
 
 @dataclass(frozen=True)
 class StatusChanged:
-    """Where a generation stands; None = does not apply.
+    """The status of a generation; None = does not apply.
 
     state           queued · running · stopping
     phase           queued · connecting · waiting · writing · retrying
     attempt         the number of the attempt, from the second one on
-    wait_ms         until the next attempt, or about how long it stays in the queue
-    position        its place in the queue, from 1
-    turns_left_out  so many of the oldest turns did not fit into the context window
-    elapsed_ms      since it was queued, since this attempt was sent, or since the wait for the next one began
-    ttft_ms         milliseconds to the first delta, once it came
-    code            why it is tried again; `parameters` fill the sentence
+    wait_ms         milliseconds until the next attempt, or the expected time in the queue
+    position        the position in the queue, from 1
+    turns_left_out  how many of the oldest turns did not fit into the context window
+    elapsed_ms      milliseconds since it was queued, the attempt was sent, or the wait for the next attempt began
+    ttft_ms         milliseconds to the first delta; None before it
+    code            the error that caused the retry; `parameters` fill in its sentence
     """
 
     generation: uuid.UUID
@@ -48,13 +48,13 @@ class StatusChanged:
 
 @dataclass(frozen=True)
 class AnswerEnded:
-    """How a generation ended, and what it took: the last event.
+    """The last event of a generation: how it ended, with its usage and timing.
 
-    seq         how many deltas there were
-    length      code points of the whole text, also of what was there before; `sha256` is of its UTF-8
+    seq         the number of deltas
+    length      code points of the whole text, including the kept beginning; `sha256` is of its UTF-8
     characters  code points that this generation wrote
-    code        a Code, or one that an earlier version stored; `parameters` fill the sentence
-    rate        the prices at which it was asked; None = no price was set
+    code        a Code, or a code that an earlier version stored; `parameters` fill in its sentence
+    rate        the prices when the prompt was accepted; None = no price was set
     """
 
     generation: uuid.UUID

@@ -1,4 +1,4 @@
-"""Named points at which a test ends the process as `kill -9` would. Without PORTAL_FAILPOINT they cost a comparison."""
+"""Named points at which a test kills the process. Without PORTAL_FAILPOINT each costs one comparison."""
 
 import os
 import signal
@@ -9,6 +9,6 @@ POINTS = ("after_accept_commit", "before_finish_commit", "after_finish_commit")
 
 
 def reach(point: str) -> None:
-    """End the process here when PORTAL_FAILPOINT names this point."""
+    """Kill the process with SIGKILL if PORTAL_FAILPOINT names this point."""
     if point == settings.PORTAL_FAILPOINT:
         os.kill(os.getpid(), signal.SIGKILL)

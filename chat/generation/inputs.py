@@ -1,5 +1,6 @@
-"""What is asked, and of whom: the branch with its options, fitted to the model, and the provider's endpoint. Run in a
-reader thread; so is the counting of what it took.
+"""Build the request for a generation: the branch with its options, fitted to the model, and the provider's endpoint.
+
+Requests are built, and their tokens counted, in a reader thread.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from chat.providers.base import CompletionRequest, Endpoint, plain_text
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """What is asked, the encoding to count it with, and how many of the oldest turns did not fit.
+    """A request, the encoding that counts its tokens, and how many of the oldest turns did not fit.
 
-    is_plain  it is sent as one text, which has no overhead of messages
+    is_plain  whether the request is sent as one text, which has no token overhead per message
     """
 
     request: CompletionRequest
@@ -31,7 +32,7 @@ class PreparedRequest:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a run needs to know before it calls the upstream."""
+    """Everything that a run needs to call the upstream."""
 
     provider: int
     endpoint: Endpoint
@@ -40,13 +41,13 @@ class Inputs:
 
 
 class Unusable(Exception):
-    """The model or provider that was chosen is not there any more."""
+    """The chosen model or provider is deleted or disabled, or the generation is deleted."""
 
 
 def read(generation_id: uuid.UUID) -> Inputs:
-    """Read the branch, the model and its provider, and fit the prompt.
+    """Read the branch, the model and its provider, and fit the prompt to the context window.
 
-    Raises Unusable, or CredentialsUnreadable of the provider.
+    Raises Unusable, or CredentialsUnreadable if the provider's credentials cannot be decrypted.
     """
     generation = _generation(generation_id)
     model = generation.model
@@ -61,7 +62,7 @@ def read(generation_id: uuid.UUID) -> Inputs:
 
 
 def prepared_request_of(generation_id: uuid.UUID) -> PreparedRequest:
-    """What a generation asks its model: the fitted prompt with all options. Raises Unusable when the model is gone."""
+    """Return the request of a generation: the fitted prompt with all options. Raises Unusable without its model."""
     generation = _generation(generation_id)
     if generation.model is None:
         raise Unusable
@@ -70,7 +71,7 @@ def prepared_request_of(generation_id: uuid.UUID) -> PreparedRequest:
 
 @dataclass(frozen=True)
 class RequestSettings:
-    """How a model is asked in a conversation, whatever is asked."""
+    """The settings that every request of a conversation to a model shares."""
 
     system_prompt: str
     options: dict[str, Any]
@@ -80,14 +81,14 @@ class RequestSettings:
 
     @property
     def max_tokens(self) -> int | None:
-        """What an answer may take; None = a share of the window."""
+        """The most tokens that an answer may take; None = a share of the context window."""
         return self.options.get("max_tokens")
 
 
 def settings_for(
     model: LanguageModel, conversation: Conversation | None, options: Mapping[str, Any] | None = None
 ) -> RequestSettings:
-    """The terms of a conversation, None = a new one; `options` win over its own."""
+    """Return the settings of a conversation (None = a new one). `options` take precedence over its own."""
     encoding = tokens.encoding_for(model.name, model.encoding)
     return RequestSettings(
         system_prompt=(conversation.system_prompt if conversation else "") or model.system_prompt,
@@ -106,7 +107,7 @@ def _asked(generation: Generation, model: LanguageModel) -> PreparedRequest:
         system_prompt=terms.system_prompt,
         context_window=model.context_window,
         max_tokens=terms.max_tokens,
-        # Once it has ended, its own text stands there too: what it began with is what was asked to be continued.
+        # A generation that has ended has its own text there as well, so only the kept beginning is taken.
         cut_answer=generation.message.content[: generation.kept_characters],
         go_on="" if takes_up else prompt.GO_ON,
         count=terms.count,
@@ -116,7 +117,7 @@ def _asked(generation: Generation, model: LanguageModel) -> PreparedRequest:
 
 
 def _generation(generation_id: uuid.UUID) -> Generation:
-    """Raises Unusable when it was deleted."""
+    """Raises Unusable if the generation was deleted."""
     found = Generation.objects.select_related("message__conversation", "model__provider").filter(pk=generation_id)
     generation = found.first()
     if generation is None:
@@ -125,7 +126,7 @@ def _generation(generation_id: uuid.UUID) -> Generation:
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Options, the later ones winning; a null takes one away."""
+    """Merge layers of options: later layers take precedence, and a null removes an option."""
     merged: dict[str, Any] = {}
     for layer in layers:
         merged.update(layer)
@@ -133,12 +134,12 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def turns_to(answer: Message) -> list[prompt.Turn]:
-    """The turns of the branch that ends with `answer`, its own prompt last."""
+    """Return the turns of the branch that ends with `answer`; the last turn is its own prompt."""
     return turns_of(answer.conversation.branch_to(answer.pk), answer.pk)
 
 
 def turns_of(branch: Sequence[Message], unanswered: uuid.UUID | None = None) -> list[prompt.Turn]:
-    """The turns of a branch. Failed answers are no context, and the answer `unanswered` is still to be written."""
+    """Return the turns of a branch, without failed answers and without the answer `unanswered`, not written yet."""
     failed = set(Generation.objects.filter(message__in=branch, state=State.FAILED).values_list("message_id", flat=True))
     turns: list[prompt.Turn] = []
     for message in branch:
@@ -150,7 +151,7 @@ def turns_of(branch: Sequence[Message], unanswered: uuid.UUID | None = None) -> 
 
 
 def count_usage(asked: PreparedRequest, text: str, reasoning: str) -> Usage:
-    """Our own count: messages by the cookbook, everything else as plain text."""
+    """Count the tokens ourselves: messages as in OpenAI's cookbook, everything else as plain text."""
     messages, (encoding, is_exact) = asked.request.messages, asked.encoding
     if asked.is_plain:
         prompt_tokens = tokens.count_text(plain_text(messages), encoding)

@@ -1,8 +1,8 @@
-"""One append-only log per running generation: the truth about its text, in memory.
+"""One append-only log in memory per running generation: the authoritative copy of its text.
 
-A follower holds one integer, its `seq`, and pulls everything after it whenever its socket can take it. So a slow
-follower costs nothing, a fast one gets every delta by itself, and coalescing comes from back-pressure alone.
-All methods run on the event loop; none of them awaits, so a snapshot and the place it stands at are one moment.
+A follower holds one integer, its `seq`, and reads everything after it whenever its socket has room. So a slow
+follower costs no memory, a fast one gets each delta by itself, and only back-pressure joins deltas.
+All methods run on the event loop. Except `follow` they don't await, so a snapshot and its `seq` always match.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from chat.protocol import DELTA_BYTES, Delta, Snapshot
 from chat.timing import Clock
 
 PIECE_CHARACTERS = DELTA_BYTES // 4
-"""So many characters fit into a frame's 64 KiB however they are encoded. An upstream delta that doesn't fit is stored
-as several of this length, each with its own seq."""
+"""The number of characters that fit into the 64 KiB of a frame in any encoding. A longer upstream delta is stored as
+several deltas of this length, each with its own seq."""
 
 
 @dataclass(frozen=True)
 class Unsaved:
-    """What a checkpoint writes of one log: the deltas (prev, seq]."""
+    """The part of a log that the next checkpoint stores: the deltas (prev, seq]."""
 
     generation: uuid.UUID
     prev: int
@@ -32,19 +32,19 @@ class Unsaved:
     text: str
     reasoning: str
     at_ms: int
-    """Milliseconds after the request."""
+    """Milliseconds since the request was sent."""
 
 
 @dataclass(frozen=True)
 class KeptText:
-    """What a continued answer begins with: the text of the one that was cut. It belongs to no delta."""
+    """The text of a cut answer, with which its continuation starts. It belongs to no delta."""
 
     text: str = ""
     reasoning: str = ""
 
 
 class Log:
-    """The text of one generation as it comes, and where it stands."""
+    """The text and the status of one running generation."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Log:
         self._began = clock()
         self.saved = 0
         self.closing = False
-        """Set when the end is on its way to the writer: from then on no checkpoint may follow it."""
+        """Whether the end is being stored. From then on no checkpoint may be written."""
         self.final: AnswerEnded | None = None
         self.status = StatusChanged(generation, "queued", "queued")
         self._status_version = 0
@@ -75,12 +75,12 @@ class Log:
 
     @property
     def followers(self) -> int:
-        """How many follow at this moment."""
+        """The number of current followers."""
         return len(self._listeners)
 
     @property
     def seq(self) -> int:
-        """How many deltas there are."""
+        """The number of deltas so far."""
         return len(self._texts)
 
     @property
@@ -104,7 +104,7 @@ class Log:
         return "".join(self._reasonings)
 
     def append(self, text: str, reasoning: str) -> int:
-        """Add one upstream delta, of which at least one must be non-empty; returns how many it counts as."""
+        """Add one upstream delta and return as how many it counts. `text` or `reasoning` must be non-empty."""
         before, size = self.seq, _utf8_length(text) + _utf8_length(reasoning)
         self.bytes += size
         if size <= DELTA_BYTES:
@@ -122,31 +122,31 @@ class Log:
         self._reasonings.append(reasoning)
 
     def tell(self, status: StatusChanged) -> None:
-        """Say where it stands; followers get it when it differs."""
+        """Set the status. Followers get it if it differs from the last one."""
         if status != self.status:
             self.status = status
             self._status_version += 1
             self._wake()
 
     def restart_clock(self) -> None:
-        """From here on `elapsed_ms` counts: the request was sent, or the wait for the next attempt began."""
+        """Set `elapsed_ms` to 0, because the request is sent or the wait for the next attempt begins."""
         self._began = self._clock()
 
     def _status_now(self) -> StatusChanged:
         return replace(self.status, elapsed_ms=round((self._clock() - self._began) * 1000))
 
     def end(self, ended: AnswerEnded) -> None:
-        """Nothing comes after this; called once, when the end is stored."""
+        """Set the last event. Called once, after the end is stored."""
         self.final = ended
         self._wake()
 
     def snapshot(self) -> Snapshot:
-        """Everything so far."""
+        """Return the whole text so far."""
         state = self.final.state if self.final else self.status.state
         return Snapshot(str(self.generation), self.epoch, self.seq, self.text, self.reasoning, state)
 
     def since(self, prev: int) -> Delta:
-        """What comes after `prev`, at most 64 KiB of it; there must be something."""
+        """Return the deltas after `prev` as one, up to 64 KiB. `prev` must be less than `seq`."""
         upto, size = prev, 0
         while upto < self.seq:
             size += _utf8_length(self._texts[upto]) + _utf8_length(self._reasonings[upto])
@@ -164,7 +164,7 @@ class Log:
         return Delta(str(self.generation), prev, upto, **absent)
 
     def unsaved(self, at_ms: int) -> Unsaved | None:
-        """What no checkpoint has stored yet; None when there is nothing or the end is on its way."""
+        """Return the deltas that no checkpoint has stored; None if there are none or the end is being stored."""
         # guard: no checkpoint follows the end of its log
         if self.closing or self.saved == self.seq:
             return None
@@ -178,7 +178,7 @@ class Log:
         )
 
     async def follow(self, epoch: str | None, after: int) -> AsyncGenerator[Event, None]:
-        """The events for one follower: a snapshot unless `epoch` and `after` fit, the status, deltas, the end."""
+        """Yield the events for one follower: a snapshot unless `epoch` and `after` match, status, deltas, the end."""
         event = asyncio.Event()
         self._listeners.add(event)
         try:

@@ -1,4 +1,4 @@
-"""What the portal does by itself, again and again, for as long as it runs."""
+"""Periodic tasks that run as long as the portal does: cleaning up and checking integrity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def clean_up(
     runs: Mapping[uuid.UUID, Run],
     end_overdue: Callable[[], None],
 ) -> None:
-    """Every 2 s: end prompts that waited too long, delete for good what nobody brought back, and end its runs."""
+    """Every 2 s, end prompts that waited too long, purge deleted conversations and end their runs."""
     while True:
         await asyncio.sleep(CLEANING_SECONDS)
         end_overdue()
@@ -39,9 +39,9 @@ async def clean_up(
 
 
 async def check_integrity(database: Database, in_memory: Callable[[], Collection[uuid.UUID]]) -> None:
-    """Every hour: does the database hold what it promises? The administration shows it, the log a breach.
+    """Check the invariants of the database every hour. The admin shows the result; a breach is logged.
 
-    in_memory  the generations that are not stored to their end yet
+    in_memory  returns the generations whose end is not stored yet
     """
     await asyncio.sleep(FIRST_CHECK_SECONDS)
     while True:

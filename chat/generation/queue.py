@@ -1,5 +1,7 @@
-"""Who may run next: the next user in turn, not the next prompt; a user's and a provider's slots; one answer at a time
-in a branch. Pure bookkeeping on the event loop.
+"""Decide which queued generation starts next. It does no I/O and runs on the event loop.
+
+Users take turns, whatever the number of their prompts. The slots of users and providers are limited, and a branch has
+one running answer at a time.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from dataclasses import dataclass
 from chat.generation.accept import Admitted
 
 WEIGHT = 0.1
-"""Of the last answer in the average."""
+"""The weight of the last answer in the average duration."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A queued generation. `deadline`: when waiting ends, by the runner's clock, in seconds."""
+    """A queued generation. `deadline`: when its waiting ends, in seconds of the runner's clock."""
 
     user_id: int
     admitted: Admitted
@@ -25,7 +27,7 @@ class Entry:
 
 
 class Queue:
-    """Entries by user, in order of arrival; the users take turns."""
+    """Queued entries by user, in order of arrival. The users take turns."""
 
     def __init__(self, user_slots: int) -> None:
         self._user_slots = user_slots
@@ -34,13 +36,13 @@ class Queue:
         self._average: float | None = None
 
     def add(self, entry: Entry) -> None:
-        """Put it at the end of its user's line."""
+        """Append the entry to its user's queue."""
         self._waiting.setdefault(entry.user_id, []).append(entry)
 
     def take(self, open_runs: Container[uuid.UUID]) -> Entry | None:
-        """The next entry that may start, taken out of the queue and counted as running; None when there is none.
+        """Remove and return the next entry that may start, and count it as running; None if there is none.
 
-        open_runs  generations that still write: an entry that waits for one of them, or for a queued one, stays
+        open_runs  running generations. An entry that waits for one of them, or for a queued one, stays in the queue
         """
         users = Counter(entry.user_id for entry in self._running.values())
         providers = Counter(entry.admitted.provider for entry in self._running.values())
@@ -67,15 +69,15 @@ class Queue:
         return before is None or (before not in open_runs and self.find(before) is None)
 
     def done(self, generation: uuid.UUID) -> None:
-        """It runs no more."""
+        """Free the slots of a generation that has ended."""
         self._running.pop(generation, None)
 
     def find(self, generation: uuid.UUID) -> Entry | None:
-        """The waiting entry of a generation."""
+        """Return the queued entry of a generation, or None."""
         return next((entry for entry in self._all() if entry.admitted.generation == generation), None)
 
     def remove(self, generation: uuid.UUID) -> None:
-        """Take it out of its line."""
+        """Remove a generation from its user's queue."""
         for user_id, entries in list(self._waiting.items()):
             left = [entry for entry in entries if entry.admitted.generation != generation]
             if left:
@@ -84,10 +86,10 @@ class Queue:
                 del self._waiting[user_id]
 
     def positions(self) -> Iterator[tuple[uuid.UUID, int, int | None]]:
-        """Each waiting generation, its place in its user's line from 1, and the expected wait in ms.
+        """Yield each queued generation, its position in its user's queue from 1, and the expected wait in ms.
 
-        The wait is that of as many answers of average length as must end before it, one after the other for each slot
-        of the user; None while no answer has ended yet.
+        The wait is the average duration of an answer times the number of answers that must end one after the other in a
+        slot of the user before it starts. It is None until the first answer has ended.
         """
         for entries in self._waiting.values():
             for position, entry in enumerate(entries, start=1):
@@ -97,11 +99,11 @@ class Queue:
                 yield entry.admitted.generation, position, wait_ms
 
     def took(self, seconds: float) -> None:
-        """An answer was written from beginning to end in so long."""
+        """Add the duration of a complete answer, in seconds, to the average."""
         self._average = seconds if self._average is None else (1 - WEIGHT) * self._average + WEIGHT * seconds
 
     def overdue(self, now: float) -> list[Entry]:
-        """What has waited too long."""
+        """Return the entries whose deadline has passed."""
         return [entry for entry in self._all() if entry.deadline <= now]
 
     def _all(self) -> list[Entry]:

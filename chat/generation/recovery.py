@@ -1,4 +1,4 @@
-"""One process writes: the lock on the data directory. And what a dead one left behind: the boot sweep."""
+"""Lock the data directory for one process, and end the generations that the last process left unfinished."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ class DataDirectoryBusy(Exception):
 
 
 class DataDirectoryLock:
-    """An exclusive lock on the directories where the data lie: the data directory, and the database's if that is
-    elsewhere. The kernel frees it with the process, however that ends."""
+    """An exclusive lock on the data directory, and on the database's directory if that is another one.
+
+    The kernel releases the lock when the process ends, whatever the cause.
+    """
 
     def __init__(self, *directories: Path) -> None:
         self._paths = sorted({directory.resolve() / LOCK_NAME for directory in directories})
         self._files: list[int] = []
 
     def acquire(self) -> None:
-        """Take the lock. Raises DataDirectoryBusy when another process holds it."""
+        """Take the lock. Raises DataDirectoryBusy if another process holds it."""
         try:
             for path in self._paths:
                 self._files.append(_lock(path))
@@ -43,13 +45,13 @@ class DataDirectoryLock:
             raise
 
     def release(self) -> None:
-        """Give the lock back. Harmless when it is not held."""
+        """Release the lock. Does nothing if it is not held."""
         while self._files:
             os.close(self._files.pop())
 
 
 def data_lock() -> DataDirectoryLock:
-    """The lock of the portal that these settings describe."""
+    """Return the lock for the directories in the settings."""
     return DataDirectoryLock(settings.PORTAL_DATA_DIR, Path(str(settings.DATABASES["default"]["NAME"])).parent)
 
 
@@ -70,10 +72,10 @@ def _lock(path: Path) -> int:
 
 
 def sweep() -> int:
-    """Give every generation that the last process left running its end; returns how many there were.
+    """End every generation that the last process left running, and return their number.
 
-    The lock proves that nobody else writes them. What was stopping becomes stopped, what was running interrupted; the
-    queued ones stay, since nothing of them was sent (the runner takes them up).
+    The lock ensures that no other process writes them. A stopping generation becomes stopped, a running one
+    interrupted. Queued ones stay queued, because nothing of them was sent; the runner starts them again.
     """
     left = Generation.objects.filter(state__in=(State.RUNNING, State.STOPPING)).select_related(
         "message__conversation", "model", "usage"
@@ -99,7 +101,7 @@ def _end_of(generation: Generation) -> store.End:
         generation=generation.pk,
         usage_record=record.pk,
         state=State.STOPPED if stopped else State.INTERRUPTED,
-        text=generation.message.content + text,  # what is there already is the beginning of a continued answer
+        text=generation.message.content + text,  # the message holds the beginning of a continued answer
         reasoning=generation.message.reasoning + reasoning,
         kept_characters=generation.kept_characters,
         # guard: what broke off after a kill has its cost
@@ -115,7 +117,7 @@ def _end_of(generation: Generation) -> store.End:
 
 
 def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
-    """What was measured: all of it when the last checkpoint came with a finish_reason, else what the segments tell."""
+    """Return the measured timing if the last checkpoint stored it with a finish_reason, else that of the segments."""
     known = Timing(record.ttft_ms, record.duration_ms, record.writing_ms, record.longest_gap_ms, record.deltas)
     if not segments or record.deltas == segments[-1].seq:
         return known
@@ -123,10 +125,10 @@ def _timing_of(record: UsageRecord, segments: list[Segment]) -> Timing:
 
 
 def _usage_of(generation: Generation, text: str, reasoning: str) -> ledger.Usage:
-    """Our count of what was sent and what had come; unknown when that cannot be told, which must not stop the start."""
+    """Count the tokens of the prompt and of the stored text. If that fails they are unknown, and the start goes on."""
     try:
         return inputs.count_usage(inputs.prepared_request_of(generation.pk), text, reasoning)
-    except inputs.Unusable:  # the model's row is gone
+    except inputs.Unusable:  # the model was deleted
         return ledger.Usage()
     except Exception:
         logger.exception("the tokens of generation %s could not be counted", generation.pk)

@@ -1,4 +1,4 @@
-"""One run: from a queued generation to its end. The only place that catches ProviderError."""
+"""Run one generation from the queue to its end. Only this module catches ProviderError."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Gone(Exception):
 
 
 class Run:
-    """Writes one answer, in a task of its own that is cancelled once at most.
+    """Writes one answer in a task of its own, which is cancelled at most once.
 
-    database         reads what is asked, and notes that it runs
+    database         reads the inputs and stores that the generation runs
     adapters         lends the adapter of the provider
-    checkpoint_soon  called when something came that is to be stored without waiting for the next round
-    on_begun         called when it isn't queued any more
+    checkpoint_soon  is called when something should be stored at once, without waiting for the next checkpoint
+    on_begun         is called when the generation has left the queue
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Run:
     # Its task ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, tasks: TaskSet, work: Coroutine[Any, Any, None]) -> None:
-        """Begin `work`, which awaits `write_answer`, as the task of this run."""
+        """Start `work`, which awaits `write_answer`, as the task of this run."""
         self._task = tasks.start(work, f"generation {self.log.generation}")
 
     async def wait(self) -> None:
-        """Wait until its task has ended, however it ends."""
+        """Wait until the task has ended. Does not raise its exception."""
         if self._task is not None:
             await asyncio.wait((self._task,))
 
     def stop(self) -> bool:
-        """End it at its owner's wish, with what it has. False when that is under way, or nothing is left to stop."""
+        """Stop at the owner's request and keep the text so far. Return False if it is stopping already or over."""
         if self._is_stopped or self._is_over:
             return False
         self.call.stopping()
@@ -79,22 +79,22 @@ class Run:
         return True
 
     def abandon(self) -> None:
-        """End it as stopped, and tell nobody: its conversation was deleted."""
+        """End the run as stopped without a status for followers, because its conversation was deleted."""
         self._is_stopped = True
         self.interrupt()
 
     def interrupt(self) -> None:
-        """End it because the portal ends. Once: a second cancel would hit the storing of the end."""
+        """Cancel the task when the portal shuts down. Only once: a second cancel would hit the storing of the end."""
         # guard: no cancel hits the storing of an end
         if not self._is_cancelled and not self._is_over:
             self._is_cancelled = True
-            if self._is_begun and self._task is not None:  # a task that has not begun finds the flag
+            if self._is_begun and self._task is not None:  # a task that has not begun checks the flag
                 self._task.cancel()
 
     # The answer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def write_answer(self) -> store.End:
-        """Ask, and append what comes; returns how it ended. Only a second cancel makes it raise."""
+        """Call the model, append its answer to the log and return the end. Raises only if it is cancelled twice."""
         self._is_begun = True
         state, code, parameters = State.COMPLETED, None, {}
         try:
@@ -108,7 +108,7 @@ class Run:
             state = State.STOPPED
         except ProviderError as error:
             state, code, parameters = State.FAILED, error.code, parameters_of(error)
-            # Without upstream's own words: some repeat the prompt in them.
+            # Without the upstream's message: some upstreams repeat the prompt in it.
             logger.info("generation %s failed: %s", self.log.generation, error.code)
         except Exception:
             state, code = State.FAILED, Code.INTERNAL
@@ -140,7 +140,7 @@ class Run:
         )
 
     def progress(self, with_finish_reason: Container[uuid.UUID]) -> store.Progress | None:
-        """What a checkpoint has to store now; None when nothing.
+        """Return what the next checkpoint has to store, or None.
 
         with_finish_reason  the generations whose finish_reason is stored already
         """
@@ -183,9 +183,9 @@ class Run:
         )
 
     def _noted(self, usage: ledger.Usage) -> dict[str, Any]:
-        """What is to be said below a complete answer: at how many tokens it was cut, or that it is none.
+        """Return the parameters of the note below a complete answer: its token limit if it was cut, or why it is none.
 
-        The tokens are as upstream counts them, else what was asked for; perhaps they are unknown.
+        The limit is the upstream's token count, or else the requested `max_tokens`; it may be unknown.
         """
         if meaning_of(self.call.finish_reason) != "length":
             note = "refusal" if self.call.is_refusal else "" if self.log.text else "answer_empty"
@@ -196,7 +196,10 @@ class Run:
         return {"limit": asked} if isinstance(asked, int) else {}
 
     async def _usage(self, state: State) -> ledger.Usage:
-        """Reported by upstream, else counted; zeros when nothing reached the model; unknown when we cannot tell."""
+        """Return the usage that upstream reported, or else our count.
+
+        It is zero if nothing reached the model, and unknown if the run was cut before that was certain.
+        """
         if self.call.usage is not None:
             return ledger.reported(self.call.usage)
         if self._inputs is None or not self.call.is_started:

@@ -1,4 +1,4 @@
-"""The runner: one per process. Owns every task, every log and every adapter; says who may run next.
+"""The runner, one per process. It owns all generation tasks, logs and adapters, and starts queued generations.
 
 A generation belongs to the process, never to a socket. All methods run on the event loop.
 """
@@ -50,10 +50,10 @@ CLOSE_SECONDS = 1.5
 
 
 def _warm_up() -> None:
-    """What the first answers would have to wait for otherwise.
+    """Load what the first answers would otherwise have to wait for.
 
-    Reading a token table takes half a second, and for 0.2 s of it tiktoken holds Python's one lock: no thread moves
-    then, neither the event loop nor the writer.
+    Reading a token table takes half a second. For 0.2 s of it tiktoken holds the GIL, which stops every thread,
+    the event loop and the writer included.
     """
     providers.load_backend()
     try:
@@ -63,7 +63,7 @@ def _warm_up() -> None:
 
 
 class Runner:
-    """Accepts prompts, runs and stops generations, and lets anybody of their owner's sockets follow them."""
+    """Accepts prompts, runs and stops generations, and yields their events to the sockets of their owner."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
@@ -86,9 +86,9 @@ class Runner:
     # Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def open(self) -> None:
-        """Warm up, read what is queued and start the writer's thread, before any port is open.
+        """Warm up, read the queued generations and start the writer's thread, before a port is open.
 
-        The caller holds the lock of the data directory and has swept.
+        The caller must hold the lock of the data directory and have called `recovery.sweep`.
         """
         _warm_up()
         self.model_stats.refresh()
@@ -96,7 +96,7 @@ class Runner:
         self.database.open()
 
     async def start(self) -> None:
-        """Take up what was queued, and begin to write checkpoints."""
+        """Start the background tasks and the queued generations."""
         read = self.database.read
         for work, name in (
             (self._checkpoints.write(), "checkpoints"),
@@ -110,7 +110,10 @@ class Runner:
             self._enqueue(*self._left_behind.pop(0))
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing new, let running answers end for `seconds`, then cancel them; all are stored, queued stay."""
+        """Refuse new prompts, give running answers `seconds` to end, then cancel them.
+
+        Every answer is stored. Queued generations stay queued.
+        """
         self.drain_seconds = seconds
         self.draining.set()
         if self.runs:
@@ -124,7 +127,7 @@ class Runner:
             everything.cancel()
 
     def hurry(self) -> None:
-        """End the waiting of `drain`."""
+        """Make `drain` stop waiting."""
         self._hurry.set()
 
     async def close(self) -> None:
@@ -134,15 +137,15 @@ class Runner:
         await asyncio.get_running_loop().run_in_executor(None, self.close_now)
 
     def close_now(self) -> None:
-        """End the threads without a loop. Harmless after `close`."""
+        """Stop the threads without an event loop. Does nothing after `close`."""
         self.database.close()
 
     # Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def send(self, user_id: int, command: PromptCommand, by: Subscription | None = None) -> Accepted:
-        """Store a prompt and queue its answer. `by`: the subscription of the tab that sends it.
+        """Store a prompt and queue its answer. `by`: the subscription of the sending tab. Raises Refusal.
 
-        The work goes on when the caller is cancelled: a prompt that is committed is answered. Raises Refusal.
+        Cancelling the caller does not cancel the work: every committed prompt is answered.
         """
         # guard: a portal that ends takes no prompt
         if self.draining.is_set():
@@ -168,7 +171,7 @@ class Runner:
         )
 
     async def _accept(self, user_id: int, command: PromptCommand, by: Subscription | None) -> Admitted | Refusal:
-        """Store the prompt. A refusal is returned, not raised: a task that fails is logged."""
+        """Store the prompt. A refusal is returned, not raised, because the exception of a task is logged."""
         try:
             admitted = await self.database.write(lambda: accept(user_id, command))
         except Refusal as refusal:
@@ -185,7 +188,7 @@ class Runner:
         return admitted
 
     def _enqueue(self, user_id: int, admitted: Admitted) -> None:
-        """Give it a log and a place in the queue; it may start at once."""
+        """Create the log, append the generation to the queue, and start what may start."""
         log = Log(admitted.generation, user_id, self.boot, admitted.conversation, self.clock, admitted.kept)
         self.logs[admitted.generation] = log
         self._queue.add(Entry(user_id, admitted, self.clock() + QUEUE_SECONDS))
@@ -211,7 +214,7 @@ class Runner:
             self.logs[generation].tell(status)
 
     async def _run(self, run: Run) -> None:
-        """The task of one generation: write the answer, store its end, tell its followers, make room."""
+        """The task of one generation: write the answer, store its end, notify its followers, start what may start."""
         try:
             end = await run.write_answer()
             if end.state == State.COMPLETED and end.timing.duration_ms:
@@ -242,17 +245,17 @@ class Runner:
         asyncio.get_running_loop().call_later(LOG_SECONDS, self.logs.pop, log.generation, None)
 
     async def _store(self, end: store.End) -> None:
-        """Store an end, however long that takes; the text is on people's screens already."""
+        """Store an end and retry until that succeeds, because users have seen the text already."""
         await self.database.write_persistently(lambda: store.finish(end))
         reach("after_finish_commit")
 
     def _tell_of(self, log: Log) -> None:
-        """The list of conversations shows that it has begun, or ended."""
+        """Notify the owner's tabs that the state of the conversation has changed."""
         if log.conversation is not None:
             self.conversations.news.tell(log.owner_id, log.conversation)
 
     def _end_overdue(self) -> None:
-        """End the prompts that nobody could start in QUEUE_SECONDS."""
+        """Fail the generations that have been queued for QUEUE_SECONDS."""
         for entry in self._queue.overdue(self.clock()):
             self._end_queued(entry, State.FAILED, Code.QUEUE_TIMEOUT)
 
@@ -277,7 +280,7 @@ class Runner:
     # Stopping ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def stop(self, user_id: int, generation: uuid.UUID) -> None:
-        """End an answer at its owner's wish. Raises NotFound; one that has ended stays as it is."""
+        """Stop an answer at its owner's request. An answer that has ended stays as it is. Raises NotFound."""
         log = self.logs.get(generation)
         # guard: a running answer is stopped by its owner
         if log is None or log.owner_id != user_id:
@@ -297,7 +300,7 @@ class Runner:
     async def follow(
         self, user_id: int, generation: uuid.UUID, epoch: str | None, after: int
     ) -> AsyncGenerator[Event, None]:
-        """The events of a generation for one follower, until its end. Raises NotFound."""
+        """Yield the events of a generation for one follower, until its end. Raises NotFound."""
         for _ in range(FOLLOW_TRIES):
             log = self.logs.get(generation)
             if log is not None:
@@ -310,7 +313,7 @@ class Runner:
                 return
             try:
                 stored = await self.database.read(store.stored, user_id, generation)
-            except store.Unfinished:  # accepted this very moment: its log is not here yet
+            except store.Unfinished:  # just committed: its log does not exist yet
                 await asyncio.sleep(FOLLOW_AGAIN_SECONDS)
                 continue
             if stored is None:
@@ -323,6 +326,6 @@ class Runner:
         raise RuntimeError(f"generation {generation} has neither a log nor an end")
 
     def head(self, generation: uuid.UUID) -> int | None:
-        """The last seq of a generation in memory."""
+        """Return the last seq of a generation in memory, or None."""
         log = self.logs.get(generation)
         return None if log is None else log.seq

@@ -1,6 +1,6 @@
-"""What the database is told of a run, and what it tells: the begin, checkpoints, the end.
+"""Store the begin, the checkpoints and the end of a run, and read a stored answer.
 
-`begin`, `request_stop`, `checkpoint`, `remember`, `finish` run in the writer's transaction, `stored` in a reader.
+`begin`, `request_stop`, `checkpoint`, `remember` and `finish` run in the writer's transaction, `stored` in a reader.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from chat.providers.base import UnsupportedField
 from chat.timing import Timing
 
 STORED = "stored"
-"""The epoch of a text that comes from the database."""
+"""The epoch of a text that is read from the database."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A checkpoint of one run: what is new of its log, and how it stands. `finish_reason`: None while none came."""
+    """One run's part of a checkpoint: its unsaved deltas and its timing. `finish_reason`: None until one arrives."""
 
     generation: uuid.UUID
     usage_record: int
@@ -43,7 +43,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class End:
-    """How a generation ended, with everything that is stored of it."""
+    """How a generation ended, with everything that is stored about it."""
 
     generation: uuid.UUID
     usage_record: int
@@ -61,13 +61,13 @@ class End:
     upstream_request_id: str = ""
     turns_left_out: int = 0
     curve: Sequence[tuple[int, int]] = ()
-    """Milliseconds and characters, for the drawing of the receipt."""
+    """Pairs of milliseconds and characters, for the chart of the receipt."""
     rate: Rate | None = None
-    """The prices that held when it was asked."""
+    """The prices that were valid when the prompt was accepted."""
     kept_characters: int = 0
-    """So much of the text was there before: the answer is continued."""
+    """Code points of the text that a continued answer started with."""
     seen: bool = False
-    """Whether a tab had the conversation open when it ended."""
+    """Whether a tab had the conversation open when the generation ended."""
 
     @property
     def new_characters(self) -> int:
@@ -76,12 +76,12 @@ class End:
 
     @property
     def cost(self) -> Decimal | None:
-        """In the currency of the rate; None = unknown."""
+        """The cost in the currency of the rate; None = unknown."""
         return self.usage.cost(self.rate)
 
     @property
     def outcome(self) -> Outcome:
-        """What its usage record keeps of it."""
+        """The figures for the usage record."""
         return Outcome(
             state=self.state,
             usage=self.usage,
@@ -97,7 +97,7 @@ class End:
 
 
 def begin(generation: uuid.UUID) -> bool:
-    """queued → running; False when it was stopped or deleted meanwhile."""
+    """Change queued → running. Return False if it was stopped or deleted meanwhile."""
     began = Generation.objects.begin(generation)
     if began:
         ledger.mark_running(generation)
@@ -105,12 +105,12 @@ def begin(generation: uuid.UUID) -> bool:
 
 
 def request_stop(generation: uuid.UUID) -> bool:
-    """running → stopping; the run does the rest."""
+    """Change running → stopping, and return whether that happened. The run stores the end."""
     return Generation.objects.request_stop(generation)
 
 
 def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
-    """Append what is new of all logs at once; returns the generations that are not there any more."""
+    """Store the unsaved deltas of all logs at once. Return the generations that have ended or were deleted."""
     ids = {one.generation for one in progress}
     # guard: a late checkpoint appends nothing
     alive = set(Generation.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
@@ -136,24 +136,24 @@ def checkpoint(progress: Sequence[Progress]) -> set[uuid.UUID]:
 
 
 def remember(provider_id: int, refused: UnsupportedField) -> None:
-    """Upstream does not take a field: the provider's row says so from here on."""
+    """Store in the provider's row that the upstream refuses a field."""
     provider = Provider.objects.filter(pk=provider_id).first()
     if provider is None:
         return
     provider.refuse(refused.field, refused.model)
-    if refused.instead:  # models that are asked for the first time get this one
+    if refused.instead:  # other models get this field from their first request on
         provider.max_tokens_field = refused.instead
     provider.save(update_fields=["max_tokens_field", "refused_fields"])
 
 
 def missing(generations: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Those that are not in the database any more."""
+    """Return the generations that are not in the database any more."""
     wanted = set(generations)
     return wanted - set(Generation.objects.filter(pk__in=wanted).values_list("pk", flat=True))
 
 
 def bare(end: End) -> End:
-    """The same without what could stand in the way of storing it: the text, and that nobody knows what it took."""
+    """Return the end without the figures that may have prevented storing it: text and state, with unknown usage."""
     return End(
         end.generation,
         end.usage_record,
@@ -167,9 +167,9 @@ def bare(end: End) -> End:
 
 
 def finish(end: End) -> bool:
-    """Fold the text into the message, end the generation and close its usage record, all or nothing.
+    """Store the text in the message, end the generation and close its usage record, all or nothing.
 
-    False when it had an end already (then nothing changes) or was deleted (then only its usage record is closed).
+    Return False if it had ended already (nothing changes) or was deleted (only its usage record is closed).
     """
     reach("before_finish_commit")
     ended = Generation.objects.end(
@@ -192,7 +192,7 @@ def finish(end: End) -> bool:
 
 
 def ended(end: End) -> AnswerEnded:
-    """The end as followers are told; the same whether it comes from memory or from the database."""
+    """Return the last event for followers. It is the same for an end in memory and a stored one."""
     return AnswerEnded(
         generation=end.generation,
         seq=end.deltas,
@@ -210,17 +210,17 @@ def ended(end: End) -> AnswerEnded:
 
 
 def is_owned(user_id: int, generation_id: uuid.UUID) -> bool:
-    """Whether the user has such a generation."""
+    """Return whether the generation belongs to the user."""
     # guard: a foreign answer that has ended is unknown, too
     return Generation.objects.owned_by(user_id).filter(pk=generation_id).exists()
 
 
 class Unfinished(Exception):
-    """The generation has no end yet: its truth is in its log."""
+    """The generation has not ended: its text is in its log."""
 
 
 def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, AnswerEnded] | None:
-    """A generation from the database: its text and its end. None = unknown, or another user's. Raises Unfinished."""
+    """Read a generation's text and end. None = unknown, or another user's. Raises Unfinished."""
     # guard: a stored answer is followed by its owner
     found = Generation.objects.owned_by(user_id).filter(pk=generation_id).select_related("message", "usage").first()
     if found is None:
@@ -233,7 +233,7 @@ def stored(user_id: int, generation_id: uuid.UUID) -> tuple[Snapshot, AnswerEnde
 
 
 def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:
-    """Join segments that follow each other: the last seq, the content, the reasoning."""
+    """Join consecutive segments. Return the last seq, the content and the reasoning."""
     seq, texts, reasonings = 0, [], []
     for segment in segments:
         # guard: no text is joined over a hole
@@ -246,7 +246,7 @@ def fold(segments: Iterable[Segment]) -> tuple[int, str, str]:
 
 
 def stored_end(generation: Generation) -> End:
-    """The End that `finish` stored."""
+    """Return the End that `finish` stored."""
     record = generation.usage
     return End(
         generation=generation.pk,

@@ -1,1 +1,1 @@
-"""What the tabs of a user hear of: changed conversations and new messages."""
+"""Events for the open tabs of a user: changed conversations and new messages."""

@@ -1,7 +1,7 @@
-"""What the tabs of a user hear of: changed conversations, and new messages in the one that a tab watches.
+"""Subscriptions of tabs to their user's conversations, and to new messages in the conversation that a tab shows.
 
-A watch holds ids only; what they name is read when it is sent. So a slow tab costs a few ids, many changes of one thing
-become one frame, and nothing old is told. All methods run on the event loop.
+A subscription holds ids only; the rows are read when frames are sent. So a slow tab costs a few ids, several changes
+of one row become one frame, and a frame never holds old values. All methods run on the event loop.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from chat.protocol import ConversationChanged, Frame, MessageAdded
 from chat.protocol.objects import AddedMessage, ListedConversation
 
 LONGEST = 2_000
-"""So many ids wait for one tab; it is a tab that doesn't read."""
+"""The most ids that may be pending for one tab. A tab with more does not read its socket."""
 
 
 class SubscriptionOverflow(Exception):
-    """The tab doesn't take what it asked for."""
+    """More than LONGEST ids are pending: the tab does not read its socket."""
 
 
 class Subscription:
-    """What one tab wants to hear of, and what it has not been told yet."""
+    """The subscription of one tab, with the ids of changes that were not sent yet."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
@@ -33,20 +33,20 @@ class Subscription:
         self._event = asyncio.Event()
 
     def add(self, conversation: uuid.UUID, messages: Iterable[uuid.UUID]) -> None:
-        """Something changed; ids that wait already are not added again."""
+        """Add a changed conversation and its new messages. Ids that are pending already are not added again."""
         self._conversations[conversation] = None
         if conversation == self.conversation:
             self._messages.update(dict.fromkeys(messages))
         self._event.set()
 
     async def wait(self) -> None:
-        """Until there is something to tell. Raises SubscriptionOverflow."""
+        """Wait until a change is pending. Raises SubscriptionOverflow."""
         await self._event.wait()
         if len(self._conversations) + len(self._messages) > LONGEST:
             raise SubscriptionOverflow
 
     def take(self) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
-        """The ids of conversations and of messages that wait, which are then told."""
+        """Remove and return the pending ids of conversations and of messages."""
         taken = list(self._conversations), list(self._messages)
         self._conversations.clear()
         self._messages.clear()
@@ -54,26 +54,26 @@ class Subscription:
         return taken
 
     def put_back(self, conversations: Iterable[uuid.UUID], messages: Iterable[uuid.UUID]) -> None:
-        """What was taken could not be told."""
+        """Return ids from `take` that could not be sent."""
         self._conversations.update(dict.fromkeys(conversations))
         self._messages.update(dict.fromkeys(messages))
         self._event.set()
 
 
 class Subscriptions:
-    """The watches of all users."""
+    """The open subscriptions of all users."""
 
     def __init__(self) -> None:
         self._watches: dict[int, set[Subscription]] = {}
 
     def open(self, user_id: int) -> Subscription:
-        """A new watch, on no conversation yet."""
+        """Open a subscription that shows no conversation yet."""
         watch = Subscription(user_id)
         self._watches.setdefault(user_id, set()).add(watch)
         return watch
 
     def close(self, watch: Subscription) -> None:
-        """Nobody listens any more."""
+        """Remove a subscription whose tab is gone."""
         watches = self._watches.get(watch.user_id, set())
         watches.discard(watch)
         if not watches:
@@ -86,20 +86,23 @@ class Subscriptions:
         messages: Collection[uuid.UUID] = (),
         by: Subscription | None = None,
     ) -> None:
-        """A conversation has changed, perhaps by new messages; the tab that sent them knows them by `accepted`."""
+        """Add a changed conversation, perhaps with new messages, to the owner's subscriptions.
+
+        `by`: the tab that sent the messages. It gets their ids in the frame `accepted` instead.
+        """
         # guard: events go to the tabs of their user
         for watch in self._watches.get(user_id, ()):
             watch.add(conversation, messages if watch is not by else ())
 
     def is_watched(self, user_id: int, conversation: uuid.UUID | None) -> bool:
-        """Whether a tab has it open."""
+        """Return whether a tab of the user shows the conversation."""
         return conversation is not None and any(
             watch.conversation == conversation for watch in self._watches.get(user_id, ())
         )
 
 
 def frames(user_id: int, conversations: Collection[uuid.UUID], messages: Collection[uuid.UUID]) -> list[Frame]:
-    """How those things stand now, conversations first. Reads the database."""
+    """Read the conversations and messages and return their frames, conversations first."""
     there = {one.pk: one for one in Conversation.objects.owned_by(user_id).filter(pk__in=conversations).with_state()}
     told: list[Frame] = []
     for conversation_id in conversations:
