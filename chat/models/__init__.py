@@ -1,4 +1,4 @@
-"""The data: one file per noun, queries with domain names on their QuerySets."""
+"""The models, one module for each subject. QuerySets name the queries of the domain."""
 
 from chat.models.conversation import Conversation, Message, Tree
 from chat.models.generation import FINAL_STATES, OPEN_STATES, Generation, Segment, State

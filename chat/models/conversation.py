@@ -1,4 +1,4 @@
-"""Conversations and their messages: a tree in which nothing is overwritten."""
+"""Conversations and their messages, which form a tree: a new version is a new message."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ TITLE_CHARACTERS = 80
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
-    """Who may see what."""
+    """Queries by access and for the list."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> ConversationQuerySet:
-        """The conversations that `user` owns and has not deleted: the one answer to every question of access."""
+        """Return the conversations that `user` owns and has not deleted. All access checks use this or `owned_by`."""
         return self.filter(owner_id=user.pk, deleted_at=None)
 
     def owned_by(self, user_id: int) -> ConversationQuerySet:
-        """The same by the user's id, for the socket's side."""
+        """Do the same as `visible_to` by the user's id, for the socket."""
         # guard: what is deleted is gone for the socket
         return self.filter(owner_id=user_id, deleted_at=None)
 
     def with_state(self) -> ConversationQuerySet:
-        """With `state`, where the newest generation stands (None without one), and `unread`: it ended unseen."""
+        """Annotate `state`, of the newest generation (None without one), and `unread`: whether it ended unseen."""
         generation = django_apps.get_model("chat", "Generation")
         newest = generation.objects.filter(message__conversation=models.OuterRef("pk")).order_by("-created_at", "-id")
         return self.annotate(
@@ -45,9 +45,9 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         )
 
     def listed(self) -> ConversationQuerySet:
-        """As the sidebar shows them: pinned first, then the latest; without the archived ones.
+        """Return the conversations of the sidebar in its order: pinned ones first, then the latest; no archived ones.
 
-        The first prompt gives a conversation its title; one without is not listed yet.
+        A conversation without a title is not listed: it gets its title from its first prompt.
         """
         listed = self.filter(archived_at=None).exclude(title="")
         return listed.with_state().order_by("-pinned", "-updated_at", "-id")
@@ -73,9 +73,7 @@ class Conversation(models.Model):
     options = models.JSONField(_("options"), default=dict, blank=True)
     pinned = models.BooleanField(_("pinned"), default=False)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True)
-    deleted_at = models.DateTimeField(
-        _("deleted"), null=True, blank=True, editable=False
-    )  # its row goes a moment later
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True, editable=False)  # its row is purged later
     seen_at = models.DateTimeField(_("seen"), default=timezone.now, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, db_index=True)
@@ -96,22 +94,22 @@ class Conversation(models.Model):
         return self.title or str(self.id)
 
     def newest_leaf_id(self) -> uuid.UUID | None:
-        """The newest message: what was said last is where one goes on. None when there is no message."""
+        """Return the id of the newest message, which the next prompt follows by default; None without messages."""
         return self.messages.order_by("-created_at", "-id").values_list("id", flat=True).first()
 
     def tree(self) -> Tree:
-        """How its messages hang together, without their texts."""
+        """Return the tree of the messages' ids. Does not read their texts."""
         return Tree(self.messages.order_by("created_at", "id").values_list("id", "parent_id"))
 
     def branch_to(self, message_id: uuid.UUID) -> list[Message]:
-        """The messages from the first to `message_id`, both included; empty when it isn't in this conversation."""
+        """Return the messages from the first to `message_id`, both included; [] if it isn't in this conversation."""
         ids = self.tree().branch_to(message_id)
         messages = self.messages.in_bulk(ids)
         return [messages[one] for one in ids]
 
 
 class Tree:
-    """The messages of a conversation by their ids: parents, and children in order of time. Pure."""
+    """The ids of a conversation's messages, with parents and children in order of time. Does no I/O."""
 
     def __init__(self, pairs: Iterable[tuple[uuid.UUID, uuid.UUID | None]]) -> None:
         self._parents = dict(pairs)
@@ -123,11 +121,11 @@ class Tree:
         return message_id in self._parents
 
     def newest_leaf(self) -> uuid.UUID | None:
-        """The newest message; None without any."""
+        """Return the newest message; None without messages."""
         return next(reversed(self._parents), None)
 
     def newest_leaf_below(self, message_id: uuid.UUID) -> uuid.UUID:
-        """The newest message of those that follow from `message_id`, or itself."""
+        """Return the newest descendant of `message_id`, or `message_id` itself."""
         below, newest = {message_id}, message_id
         for one, parent in self._parents.items():  # in order of time, so parents come first
             if parent in below:
@@ -136,7 +134,7 @@ class Tree:
         return newest
 
     def branch_to(self, message_id: uuid.UUID) -> list[uuid.UUID]:
-        """The way from the first message to `message_id`, both included; empty when it isn't here."""
+        """Return the ids from the first message to `message_id`, both included; [] if it isn't in the tree."""
         branch: list[uuid.UUID] = []
         at: uuid.UUID | None = message_id
         while at is not None and at in self._parents and len(branch) < len(self._parents):
@@ -145,27 +143,27 @@ class Tree:
         return branch[::-1]
 
     def versions_of(self, message_id: uuid.UUID) -> list[uuid.UUID]:
-        """It and its siblings, the oldest first."""
+        """Return the message and its siblings, the oldest first."""
         return self._children.get(self._parents[message_id], [])
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
-    """Who may see what."""
+    """Queries by access."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> MessageQuerySet:
-        """The messages of the conversations that `user` owns and has not deleted."""
+        """Return the messages of the conversations that `user` owns and has not deleted."""
         return self.filter(conversation__owner_id=user.pk, conversation__deleted_at=None)
 
     def owned_by(self, user_id: int) -> MessageQuerySet:
-        """The same by the user's id, for the socket's side."""
+        """Do the same as `visible_to` by the user's id, for the socket."""
         return self.filter(conversation__owner_id=user_id, conversation__deleted_at=None)
 
 
 class Message(models.Model):
-    """A stored text by one role. Siblings share a parent: other versions of a prompt, other answers to it."""
+    """A stored text by one role. Siblings (messages with one parent) are versions of a prompt, or answers to it."""
 
     class Role(models.TextChoices):
-        """Who speaks, in OpenAI's words."""
+        """The author of a message, with OpenAI's names."""
 
         SYSTEM = "system", _("system")
         USER = "user", _("user")
@@ -200,12 +198,12 @@ class Message(models.Model):
 
     @property
     def current_generation(self) -> Any:
-        """The generation that writes or wrote this answer; None for prompts."""
+        """The generation of this answer; None for prompts."""
         return getattr(self, "generation", None)
 
 
 def title_from(prompt: str) -> str:
-    """The first line of a prompt that holds something, at most TITLE_CHARACTERS long; '' when there is none."""
+    """Return the first non-blank line of a prompt, cut to TITLE_CHARACTERS; '' if there is none."""
     for line in prompt.splitlines():
         words = " ".join(line.split())
         if words:

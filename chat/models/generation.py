@@ -1,6 +1,6 @@
-"""Generations, their states, and the segments of those that still run.
+"""Generations, their states, and the segments of running ones.
 
-Every change of state is one UPDATE … WHERE state …, and the row count decides who did it.
+Every change of state is one UPDATE … WHERE state …; its row count shows whether it took place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class State(models.TextChoices):
-    """Where a generation stands. stopped = by its owner; interrupted = the process ended."""
+    """The state of a generation. stopped = by its owner; interrupted = the process ended."""
 
     QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")
@@ -36,30 +36,30 @@ FINAL_STATES = (State.COMPLETED, State.STOPPED, State.FAILED, State.INTERRUPTED)
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
-    """Who may see what, and the changes of state. Each change returns whether it took place."""
+    """Queries by access, and the changes of state. Each change returns whether it took place."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> GenerationQuerySet:
-        """The generations that `user` started."""
+        """Return the generations that `user` started."""
         return self.filter(user_id=user.pk)
 
     def owned_by(self, user_id: int) -> GenerationQuerySet:
-        """The same by the user's id, for the socket's side."""
+        """Do the same as `visible_to` by the user's id, for the socket."""
         return self.filter(user_id=user_id)
 
     def unfinished(self) -> GenerationQuerySet:
-        """What has no end yet."""
+        """Return the generations that have not ended."""
         return self.filter(state__in=OPEN_STATES)
 
     def begin(self, pk: uuid.UUID) -> bool:
-        """queued → running."""
+        """Change queued → running."""
         return self._move(pk, (State.QUEUED,), state=State.RUNNING, started_at=timezone.now())
 
     def request_stop(self, pk: uuid.UUID) -> bool:
-        """running → stopping; the run ends it."""
+        """Change running → stopping. The run stores the end."""
         return self._move(pk, (State.RUNNING,), state=State.STOPPING)
 
     def end(self, pk: uuid.UUID, state: State, **values: Any) -> bool:
-        """Any open state → a final one."""
+        """Change any open state to a final one."""
         return self._move(pk, OPEN_STATES, state=state, finished_at=timezone.now(), **values)
 
     def _move(self, pk: uuid.UUID, states: tuple[State, ...], **values: Any) -> bool:
@@ -68,7 +68,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
 
 class Generation(models.Model):
-    """One run producing one answer, from the accepted prompt to its stored end. Ids are never used again."""
+    """One run producing one answer, from the accepted prompt to its stored end. Ids are never reused."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -121,12 +121,12 @@ class Generation(models.Model):
 
     @property
     def is_final(self) -> bool:
-        """Whether it has ended."""
+        """Whether the generation has ended."""
         return self.state in FINAL_STATES
 
 
 class Segment(models.Model):
-    """A stored piece of a running answer: the deltas (prev, seq]. Only appended; folded into the message at the end."""
+    """A stored part of a running answer: the deltas (prev, seq]. At the end, segments are joined into the message."""
 
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="segments")
     prev = models.PositiveIntegerField()

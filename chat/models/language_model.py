@@ -1,4 +1,4 @@
-"""A language model as a provider offers it: what it is called here, who may use it, and with which options."""
+"""Language models: their labels in the portal, the groups that may use them, and their default options."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from chat.tokens import ENCODINGS
 
 
 class LanguageModelQuerySet(models.QuerySet["LanguageModel"]):
-    """Who may use what."""
+    """Queries by permission to use a model."""
 
     def usable(self) -> LanguageModelQuerySet:
-        """The models that may be chosen by somebody, the portal's default first."""
+        """Return the enabled models of enabled providers, the portal's default first."""
         return self.filter(enabled=True, provider__enabled=True).select_related("provider").order_by("position", "id")
 
     def usable_by(self, user_id: int) -> LanguageModelQuerySet:
-        """Those that this user may choose: offered to everybody, or to a group of theirs."""
+        """Return the models that the user may choose: those without groups, or with one of the user's groups."""
         groups = LanguageModel.groups.through.objects.filter(languagemodel=OuterRef("pk"))
         # guard: a model of a group is offered to its people
         return self.usable().filter(~Exists(groups) | Exists(groups.filter(group__user=user_id)))
 
 
 class LanguageModel(models.Model):
-    """A model as an upstream offers it."""
+    """A model of a provider."""
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="models", verbose_name=_("provider"))
     name = models.CharField(_("name"), max_length=200, help_text=_("As the provider calls it."))
@@ -69,7 +69,7 @@ class LanguageModel(models.Model):
         return self.label or self.name
 
     def clean(self) -> None:
-        """Refuse what would make every answer fail, or count with another table than the one that is meant."""
+        """Refuse default options that would make every answer fail, and unknown encodings."""
         if not isinstance(self.default_options, dict):
             raise ValidationError({"default_options": _("A JSON object is needed, for example {}.")})
         for name, value in self.default_options.items():
@@ -82,7 +82,7 @@ class LanguageModel(models.Model):
 
 
 def told_apart(models: Sequence[LanguageModel]) -> list[str]:
-    """What each model is called in a list of these: its label, and more where that stands for several of them."""
+    """Return a distinct label for each model: its label, with provider and name added where several share it."""
     labels = [str(model) for model in models]
     more: list[Callable[[LanguageModel], str]] = [lambda model: model.provider.name, lambda model: model.name]
     for further in more:

@@ -1,4 +1,4 @@
-"""What a model's tokens cost, from when on. Past requests keep the prices they were made at."""
+"""Prices of models and when they start. Past requests keep the prices that were valid for them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ DIGITS, DECIMALS = 18, 6
 
 
 class PriceQuerySet(models.QuerySet["Price"]):
-    """Which price holds when."""
+    """Queries for the price at a moment."""
 
     def rate(self, model: int, moment: datetime | None = None) -> Rate | None:
-        """What the model costs at a moment, now if none is given; None = no price is set."""
+        """Return the model's prices at `moment` (default: now); None = no price is set."""
         return self.rates([model], moment).get(model)
 
     def rates(self, models: Iterable[int], moment: datetime | None = None) -> dict[int, Rate]:
-        """The same of several models, by their ids, without those that have no price."""
+        """Return the prices of several models by their ids, without the models that have no price."""
         # guard: a price that begins later does not hold yet
         valid = self.filter(model__in=list(models), valid_from__lte=moment or timezone.now()).order_by("valid_from")
         return {price.model_id: price.rate for price in valid}
 
 
 class Price(models.Model):
-    """A row of the price list: it holds until the next one of the same model begins."""
+    """A price of a model. It is valid until the model's next price starts."""
 
     model = models.ForeignKey(LanguageModel, on_delete=models.CASCADE, related_name="prices", verbose_name=_("model"))
     prompt = models.DecimalField(
@@ -78,5 +78,5 @@ class Price(models.Model):
 
     @property
     def rate(self) -> Rate:
-        """The prices alone."""
+        """The prices as a Rate."""
         return Rate(self.prompt, self.completion, self.cached, self.currency)

@@ -1,4 +1,4 @@
-"""Providers (a base URL with credentials) and the language models they offer."""
+"""Providers: upstreams with a base URL and credentials."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ ADDRESS_FAULTS = {
 }
 
 PLACEHOLDER = "YOUR-"
-"""So begins what a preset leaves to be filled in."""
+"""The prefix of the parts of a preset that the admin must replace."""
 
 
 class CredentialsUnreadable(Exception):
-    """No key of PORTAL_KEYRING opens a provider's credentials, or they were entered for another server."""
+    """No key of PORTAL_KEYRING decrypts a provider's credentials, or they were entered for another server."""
 
 
 class Credentials(NamedTuple):
@@ -45,15 +45,15 @@ class Credentials(NamedTuple):
     key_id: str = ""
 
     def __repr__(self) -> str:
-        """Without what it holds."""
+        """Hide the values."""
         return "Credentials(…)"
 
 
 class Provider(models.Model):
-    """A configured upstream. Its credentials are stored as ciphertext and leave this row only by `credentials()`."""
+    """A configured upstream. Its credentials are stored encrypted; only `credentials()` decrypts them."""
 
     class Auth(TextChoices):
-        """How requests are authenticated."""
+        """The authentication of requests."""
 
         BEARER = "bearer", _("API key (Bearer)")
         API_KEY_HEADER = "api_key_header", _("API key in the header api-key (Azure)")
@@ -61,27 +61,27 @@ class Provider(models.Model):
         NONE = "none", _("None")
 
     class Dialect(TextChoices):
-        """What an answer is asked for with."""
+        """The API that requests use."""
 
         CHAT_COMPLETIONS = "chat_completions", _("Chat Completions: messages")
         COMPLETIONS = "completions", _("Completions (legacy): one plain text")
 
     class UsageMode(TextChoices):
-        """Whether token usage is asked for while streaming (`stream_options`)."""
+        """Whether streaming requests ask for token usage (`stream_options`)."""
 
         AUTO = "auto", _("ask, and stop asking when it is refused")
         ASK = "ask", _("always ask")
         NEVER = "never", _("never ask")
 
     class ThinkTags(TextChoices):
-        """What becomes of reasoning that comes within the text, between <think> and </think>."""
+        """The handling of reasoning that arrives within the text, between <think> and </think>."""
 
         KEPT = "kept", _("leave it in the text")
         TAGGED = "tagged", _("<think>…</think> before the answer is reasoning")
         OPENED = "opened", _("everything before </think> is reasoning")
 
     class Continuation(TextChoices):
-        """How a model is brought to go on where an answer was cut."""
+        """The way to make a model continue a cut answer."""
 
         ASK = "ask", _("ask the model to go on")
         PREFILL = "prefill", _("send the cut answer as the beginning of the new one")
@@ -110,7 +110,7 @@ class Provider(models.Model):
     credentials_set_at = models.DateTimeField(_("credentials entered"), null=True, editable=False)
     usage_mode = models.CharField(_("usage"), max_length=10, choices=UsageMode.choices, default=UsageMode.AUTO)
     refused_fields = models.JSONField(_("fields that are not sent any more"), default=dict, editable=False)
-    """By model ('' = all of them): the fields of a request that the server refused."""
+    """Model ('' = all models) → the request fields that the server refused."""
     max_tokens_field = models.CharField(
         _("field for the answer’s limit"),
         max_length=30,
@@ -168,7 +168,7 @@ class Provider(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse addresses that would send the key in the clear, and extras that aren't JSON objects."""
+        """Refuse addresses that would send the key unencrypted, and extras that aren't JSON objects."""
         preset = PRESETS.get(self.kind)
         if preset is not None and not self.base_url:
             self.base_url = preset.base_url
@@ -184,7 +184,7 @@ class Provider(models.Model):
             raise ValidationError({"extra_headers": _("Each header needs a text in quotes.")})
 
     def _clean_address(self, field: str, clean: Callable[[str], str]) -> str:
-        """The tidied address in `field`. Raises ValidationError."""
+        """Return the normalised address in `field`. Raises ValidationError."""
         try:
             address = clean(getattr(self, field))
         except BadAddress as error:
@@ -199,9 +199,9 @@ class Provider(models.Model):
         return address
 
     def set_credentials(self, secret: str, key_id: str = "") -> None:
-        """Encrypt them with the newest key of PORTAL_KEYRING, for the servers that the addresses name now.
+        """Encrypt the credentials with the newest key of PORTAL_KEYRING, bound to the servers of the current addresses.
 
-        '' wipes what is stored. Does not save.
+        '' deletes the stored credentials. Does not save.
         """
         redaction.learn(secret, key_id)
         plain = json.dumps({"api_key": secret, "key_id": key_id, "for": self._origins()}).encode()
@@ -209,10 +209,10 @@ class Provider(models.Model):
         self.credentials_set_at = timezone.now() if secret else None
 
     def credentials(self) -> Credentials:
-        """What is stored, decrypted; two times '' when nothing is.
+        """Decrypt the stored credentials. Both fields are '' if none are stored.
 
-        Raises CredentialsUnreadable when no key of PORTAL_KEYRING opens it: it must never travel on as if it were one.
-        So does what was entered for another server: whoever can write rows must not be able to send a key elsewhere.
+        Raises CredentialsUnreadable if no key of PORTAL_KEYRING decrypts them, or if they were entered for another server:
+        write access to the row must not be enough to send a key elsewhere.
         """
         if not self.ciphertext:
             return Credentials("", "")
@@ -222,24 +222,24 @@ class Provider(models.Model):
         except (InvalidToken, ValueError, KeyError) as error:
             raise CredentialsUnreadable(self.name) from error
         redaction.learn(*credentials)
-        # What an older version stored names no server.
+        # Older versions stored no server.
         if stored.get("for", self._origins()) != self._origins():
             raise CredentialsUnreadable(self.name)
         return credentials
 
     def rotate_credentials(self) -> None:
-        """Encrypt what is stored anew, with the newest key. Does not save. Raises CredentialsUnreadable."""
+        """Encrypt the stored credentials again with the newest key. Does not save. Raises CredentialsUnreadable."""
         entered_at = self.credentials_set_at
         self.set_credentials(*self.credentials())
         self.credentials_set_at = entered_at
 
     def _origins(self) -> list[str]:
-        """The servers that get the credentials to see."""
+        """Return the origins of the servers that receive the credentials."""
         addresses = [self.base_url, self.token_url] if self.auth == self.Auth.EVOLUTION else [self.base_url]
         return [origin_of(address) for address in addresses]
 
     def endpoint(self) -> Endpoint:
-        """What an adapter needs to know. Raises CredentialsUnreadable."""
+        """Return the settings for an adapter, with decrypted credentials. Raises CredentialsUnreadable."""
         credentials = Credentials("", "") if self.auth == self.Auth.NONE else self.credentials()
         return Endpoint(
             base_url=self.base_url,
@@ -267,13 +267,13 @@ class Provider(models.Model):
         )
 
     def refuse(self, field: str, model: str = "") -> None:
-        """Keep in mind that the server takes no `field` with `model` ('' = with none). Does not save."""
+        """Record that the server refuses `field` for `model` ('' = for all models). Does not save."""
         names = self.refused_fields.setdefault(model, [])
         if field not in names:
             names.append(field)
 
     def origin_differs(self, base_url: str, token_url: str | None = None) -> bool:
-        """Whether one of the addresses lies on another scheme, host or port: then stored credentials must be wiped."""
+        """Return whether an address has another scheme, host or port. If so, stored credentials must be deleted."""
         pairs = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
         return any(origin_of(mine) != origin_of(other) for mine, other in pairs)
 

@@ -1,4 +1,4 @@
-"""What the portal found when it checked its own books."""
+"""Stored results of the integrity check."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SelfCheck(models.Model):
-    """One check of the invariants (chat/integrity.py)."""
+    """The result of one check of the invariants (chat/integrity.py)."""
 
     at = models.DateTimeField(_("checked"), default=timezone.now, db_index=True)
     duration_ms = models.PositiveIntegerField(_("took (ms)"))
     generations = models.PositiveIntegerField(_("generations"))
     breaches = models.JSONField(_("breaches"), default=dict, blank=True)
-    """Name of the invariant → ids of rows that break it, at most a few."""
+    """Name of the invariant → ids of a few rows that break it."""
 
     class Meta:
         verbose_name = _("self-check")

@@ -1,4 +1,4 @@
-"""The ledger: one usage record per request, opened with the prompt and closed at every end. Plain facts, for good."""
+"""The ledger: one usage record per request, opened with the prompt and closed at its end. Records are permanent."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 
 
 class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
-    """Who may see what."""
+    """Queries by access, and for model statistics."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> UsageRecordQuerySet:
-        """The records of what `user` asked."""
+        """Return the records of `user`'s requests."""
         return self.filter(user_id=user.pk)
 
     def unclosed(self) -> UsageRecordQuerySet:
-        """The records of requests that still run."""
+        """Return the records of requests that have not ended."""
         return self.filter(closed_at=None)
 
     def telling_of_models_since(self, moment: datetime) -> UsageRecordQuerySet:
-        """What people asked since then and a model answered or failed to, the newest first.
+        """Return the users' requests since `moment` that say something about their model, the newest first.
 
-        Left out: what was stopped before a word came, what the portal itself ended, and prompts that were too long.
+        Not included: requests stopped before their first text, requests that the portal ended, and prompts that were
+        too long.
         """
         asked = self.filter(created_at__gte=moment, source__in=(UsageRecord.Source.CHAT, UsageRecord.Source.API))
         answered = models.Q(state=State.COMPLETED) | models.Q(state=State.STOPPED, ttft_ms__isnull=False)
@@ -44,10 +45,10 @@ class UsageRecordQuerySet(models.QuerySet["UsageRecord"]):
 
 
 class UsageRecord(models.Model):
-    """What one request took. Names are copied and links may become empty, so that figures outlive what they tell of."""
+    """The figures of one request. Names are copied and links may become null, so that deleting a row keeps them."""
 
     class UsageSource(models.TextChoices):
-        """Who counted the tokens."""
+        """The origin of the token counts."""
 
         REPORTED = "reported", _("reported")
         COUNTED = "counted", _("counted")
@@ -144,14 +145,14 @@ class UsageRecord(models.Model):
 
     @property
     def rate(self) -> Rate | None:
-        """The prices that held when it was opened; None = no price was set."""
+        """The prices that were valid when the record was opened; None = no price was set."""
         if self.prompt_price is None or self.completion_price is None:
             return None
         return Rate(self.prompt_price, self.completion_price, self.cached_price, self.currency)
 
 
 def priced(rate: Rate | None) -> dict[str, Any]:
-    """The fields in which a record keeps the prices it is opened at."""
+    """Return the fields of a record that hold its prices."""
     if rate is None:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Who logs in: Django's user, with what a person chooses for themselves."""
+"""The user model: Django's user with personal settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class User(AbstractUser):
-    """A person of the portal. The table keeps the name that it had when the model was Django's own."""
+    """A user of the portal. The table keeps the name that it had with Django's own model."""
 
     language = models.CharField(_("language"), max_length=35, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)

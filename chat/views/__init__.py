@@ -1,1 +1,1 @@
-"""The portal's own pages. The admin is not among them, and neither is the socket."""
+"""The portal's own pages, without the admin and without the socket."""

@@ -1,4 +1,4 @@
-"""Logging in and out, and changing one's password."""
+"""Views to log in, log out and change the password."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chat.views.policy import portal_page
 
 @method_decorator(portal_page, name="dispatch")
 class Login(views.LoginView):
-    """Right: on to `next` or a new conversation. Wrong: the same form with one error."""
+    """Redirect to `next` or a new conversation; on a wrong password, show the form with one error."""
 
     template_name = "accounts/login.html"
     authentication_form = LoginForm
@@ -20,14 +20,14 @@ class Login(views.LoginView):
 
 
 class Logout(views.LogoutView):
-    """Only by POST, as Django has it."""
+    """Log out, by POST only."""
 
     http_method_names = ["post", "options"]
 
 
 @method_decorator(portal_page, name="dispatch")
 class PasswordChange(views.PasswordChangeView):
-    """One's own password; this browser stays logged in, every other one is logged out."""
+    """Change the user's own password. This browser stays logged in; every other one is logged out."""
 
     template_name = "accounts/password_change.html"
     form_class = ChangePasswordForm
@@ -36,6 +36,6 @@ class PasswordChange(views.PasswordChangeView):
 
 @method_decorator(portal_page, name="dispatch")
 class PasswordChangeDone(views.PasswordChangeDoneView):
-    """Says that it worked."""
+    """Confirm that the password was changed."""
 
     template_name = "accounts/password_change_done.html"

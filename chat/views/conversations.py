@@ -1,4 +1,4 @@
-"""What the page does with conversations besides asking: list, make, change, delete, bring back. For its own script."""
+"""The endpoints that the page's script uses to list, create, change, delete and restore conversations."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ from chat.portal import portal_of
 from chat.views.policy import portal_page
 
 PAGE = 50
-"""So many conversations are listed at once."""
+"""The number of conversations per page of the list."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A piece of the list, and the address of the next one; '' when this is the last."""
+    """A page of the list, and the address of the next page ('' = this is the last one)."""
 
     conversations: list[Conversation]
     more: str
 
 
 def page_of(user: AbstractBaseUser | AnonymousUser, after: str = "") -> Page:
-    """The user's conversations that follow the place `after`, which `Page.more` names. Raises Http404 for no place."""
+    """Return the user's conversations that follow the place `after`, a parameter of `Page.more`.
+
+    Raises Http404 if `after` is not valid.
+    """
     listed = Conversation.objects.visible_to(user).listed()
     if after:
         listed = listed.filter(_below(after))
@@ -51,13 +54,13 @@ def page_of(user: AbstractBaseUser | AnonymousUser, after: str = "") -> Page:
 
 
 def _below(place: str) -> Q:
-    """What stands below a place in the order of `listed`."""
+    """Return the filter for what follows a place in the order of `listed`. Raises Http404."""
     try:
         pinned, moment, pk = place.split("_")
         updated_at, last = datetime.fromisoformat(moment).astimezone(UTC), uuid.UUID(pk)
         if pinned not in ("0", "1"):
             raise ValueError(place)
-    except (ValueError, OverflowError):  # the second: a zone that leads out of the calendar
+    except (ValueError, OverflowError):  # OverflowError: the time zone moves the date out of range
         raise Http404 from None
     same = Q(pinned=pinned == "1") & (Q(updated_at__lt=updated_at) | Q(updated_at=updated_at, pk__lt=last))
     return same | Q(pinned=False) if pinned == "1" else same
@@ -67,13 +70,13 @@ def _below(place: str) -> Q:
 @portal_page
 @login_required
 def conversation_list(request: HttpRequest) -> HttpResponse:
-    """One page of the list, as HTML for the sidebar."""
+    """Return one page of the list as HTML for the sidebar."""
     page = page_of(request.user, request.GET.get("after", ""))
     return render(request, "chat/_entries.html", {"conversations": page.conversations, "more": page.more})
 
 
 def create(request: HttpRequest) -> HttpResponse:
-    """An empty conversation: 201 with its id and address."""
+    """Create an empty conversation. Responds with 201, its id and its address."""
     made = async_to_sync(_conversations(request).create)(_user_id(request))
     address = reverse("conversation-detail", args=[made])
     return JsonResponse({"id": str(made), "address": address}, status=201)
@@ -94,7 +97,7 @@ def _or_404(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 @login_required
 @_or_404
 def conversation_details(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """What is kept beside the messages; POST changes the fields that are sent, or says what is wrong (400)."""
+    """Return the title, options and other details. POST changes the given fields, or responds with errors (400)."""
     if request.method == "GET":
         return JsonResponse(
             # guard: details are read by their owner
@@ -112,7 +115,7 @@ def conversation_details(request: HttpRequest, conversation_id: uuid.UUID) -> Ht
 @login_required
 @_or_404
 def conversation_delete(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """Gone at once; for a moment it can be brought back."""
+    """Delete a conversation. It can be restored for a short time."""
     async_to_sync(_conversations(request).delete)(_user_id(request), conversation_id)
     return HttpResponse(status=204)
 
@@ -121,18 +124,18 @@ def conversation_delete(request: HttpRequest, conversation_id: uuid.UUID) -> Htt
 @login_required
 @_or_404
 def conversation_restore(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """Back as it was; 404 when it is too late."""
+    """Restore a deleted conversation. Responds with 404 if it was purged."""
     async_to_sync(_conversations(request).restore)(_user_id(request), conversation_id)
     return HttpResponse(status=204)
 
 
 def _user_id(request: HttpRequest) -> int:
-    """Whose request it is; only behind login_required."""
+    """Return the id of the logged-in user. Requires `login_required`."""
     return int(request.user.pk or 0)
 
 
 def _conversations(request: HttpRequest) -> Conversations:
-    """What this process does with conversations. Raises RuntimeError under a server that runs no portal."""
+    """Return the portal's Conversations. Raises RuntimeError under a server that runs no portal."""
     portal = portal_of(request)
     if portal is None:
         raise RuntimeError("this server runs no portal: start it with manage.py serve")

@@ -1,4 +1,4 @@
-"""The scripts of the chat page: the bundle, or the single modules, with an import map of their names."""
+"""The scripts of the chat page: the bundle, or the single modules with an import map."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ LANGUAGES = (
     "xml",
     "yaml",
 )
-"""Code in these languages is coloured; chatsite/finders.py publishes them, and each is loaded when it is needed."""
+"""Languages with syntax highlighting. chatsite/finders.py publishes their modules; each is loaded on first use."""
 
 
 class Scripts(NamedTuple):
-    """`main` starts the page. `early`: the modules that it needs at once; `late`: those it loads when it needs them."""
+    """`main` starts the page. `early`: modules that are loaded with it; `late`: modules loaded on first use."""
 
     main: str
     early: dict[str, str]
@@ -52,7 +52,7 @@ class Scripts(NamedTuple):
 
 
 def scripts() -> Scripts:
-    """The addresses of the page's scripts; the names in `early` and `late` are those that modules import."""
+    """Return the addresses of the page's scripts. The keys of `early` and `late` are the names that modules import."""
     late = {"highlight": static("vendor/highlight/core.js")}
     late |= {f"highlight/{name}": static(f"vendor/highlight/languages/{name}.js") for name in LANGUAGES}
     if is_bundled():

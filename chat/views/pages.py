@@ -1,4 +1,4 @@
-"""The chat page: a new conversation, or one of one's own."""
+"""The chat page, for a new conversation or one of the user's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from chat.views.transcript import ShownBranch, message_templates, shown_branch
 
 
 class Choice(NamedTuple):
-    """A model of the picker, what it is called there, and what is to be said of how it does."""
+    """A model in the picker, with its label and a note on its statistics."""
 
     model: LanguageModel
     label: str
@@ -33,12 +33,12 @@ class Choice(NamedTuple):
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """`/` leads to a new conversation."""
+    """Redirect `/` to a new conversation."""
     return redirect("conversation-new")
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
-    """What browsers ask for on pages that name no icon, such as the admin's."""
+    """Redirect to the icon. Browsers request it for pages that name no icon, such as the admin's."""
     return redirect(static("chat/icon.svg"))
 
 
@@ -46,7 +46,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 @portal_page
 @login_required
 def new_conversation(request: HttpRequest) -> HttpResponse:
-    """An empty page to write the first prompt on; POST makes a conversation before that."""
+    """Show an empty page for the first prompt. POST creates a conversation before that."""
     return create(request) if request.method == "POST" else _chat_page(request, None)
 
 
@@ -54,9 +54,9 @@ def new_conversation(request: HttpRequest) -> HttpResponse:
 # guard: a page needs a login
 @login_required
 def conversation_detail(request: HttpRequest, conversation_id: uuid.UUID) -> HttpResponse:
-    """One of the user's own conversations; a foreign one is as unknown as one that never was.
+    """Show one of the user's own conversations. Responds with 404 for any other id.
 
-    `?message=` shows the branch of that message, else that of the newest one.
+    `?message=` selects the branch of that message; the default is the branch of the newest one.
     """
     conversation = get_object_or_404(
         # guard: a page is seen by its owner
@@ -101,7 +101,7 @@ def _chat_page(request: HttpRequest, conversation: Conversation | None) -> HttpR
 
 
 def _chosen(models: list[LanguageModel], conversation: Conversation | None) -> LanguageModel | None:
-    """The conversation's model while it may be used, else the portal's first one."""
+    """Return the conversation's model if the user may use it, or else the portal's first one."""
     for model in models:
         if conversation is not None and model.pk == conversation.model_id:
             return model

@@ -1,4 +1,4 @@
-"""The rule that every page of the portal itself is delivered under: Trusted Types."""
+"""The Trusted Types policy for the portal's own pages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from csp.decorators import csp_update
 
-# DOMPurify makes the only policy. The admin's own scripts write to innerHTML, so this holds for our pages alone.
+# DOMPurify creates the only policy. The admin's own scripts write to innerHTML, so the admin is not included.
 TRUSTED_TYPES = {"require-trusted-types-for": ["'script'"], "trusted-types": ["dompurify"]}
 
 
 def portal_page(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a view that answers with one of the portal's pages."""
+    """Decorate a view that returns one of the portal's pages."""
     decorated: Callable[..., Any] = csp_update(TRUSTED_TYPES)(view)
     return decorated

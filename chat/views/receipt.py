@@ -1,6 +1,6 @@
-"""The receipt of an answer, ready to be shown: stored numbers in the reader's notation, nothing rounded away.
+"""The receipt of an answer: the stored figures in the reader's number format, with all their digits.
 
-static/chat/js/figures.js does the same for a live answer; tests/js/receipt_cases.json holds both to the same cases.
+static/chat/js/figures.js does the same for a live answer. tests/js/receipt_cases.json tests both with the same cases.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chat.timing import speeds
 
 @dataclass(frozen=True)
 class Receipt:
-    """Every figure twice: as stored, for `data-` attributes ('' = unknown), and as a person reads it."""
+    """Each figure in two forms: as stored, for `data-` attributes ('' = unknown), and formatted for display."""
 
     duration_ms: str = ""
     duration: str = ""
@@ -45,11 +45,11 @@ class Receipt:
     attempts: str = ""
     request_id: str = ""
     curve: str = ""
-    """Characters over time for the small drawing: `ms,characters ms,characters …`."""
+    """Characters over time for the chart: `ms,characters ms,characters …`."""
 
 
 def receipt_of(usage: UsageRecord, state: str, curve: Iterable[tuple[int, int]] = ()) -> Receipt:
-    """What `usage` tells about an answer in `state`; `curve`: milliseconds and characters."""
+    """Return the receipt of an answer in `state`. `curve`: pairs of milliseconds and characters."""
     rates = speeds(usage.writing_ms, usage.deltas, usage.completion_tokens, usage.characters)
     speed = rates.tokens_per_second
     return Receipt(
@@ -80,41 +80,41 @@ def receipt_of(usage: UsageRecord, state: str, curve: Iterable[tuple[int, int]] 
 
 
 def seconds(milliseconds: int | None) -> str:
-    """442 → '0.442 s': whole milliseconds keep all their digits."""
+    """Format 442 as '0.442 s', with all digits of whole milliseconds."""
     if milliseconds is None:
         return ""
     return _("%(number)s s") % {"number": grouped(Decimal(milliseconds) / 1000, 3)}
 
 
 def milliseconds(value: Decimal | None) -> str:
-    """20.9 → '20.90 ms'."""
+    """Format 20.9 as '20.90 ms'."""
     return "" if value is None else _("%(number)s ms") % {"number": grouped(value, 2)}
 
 
 def count(number: int | None) -> str:
-    """611 → '611'; a count of nothing isn't said."""
+    """Format 611 as '611', and 0 or None as ''."""
     return grouped(number) if number else ""
 
 
 def rate(per_second: Decimal | None) -> str:
-    """55.1 → '55.10', as many decimals as are stored."""
+    """Format 55.1 as '55.10', with as many decimals as are stored."""
     return "" if per_second is None else grouped(per_second, 2)
 
 
 def tokens(prompt: int | None, completion: int | None) -> str:
-    """18, 2 → '18 in, 2 out': words, because an arrow between numbers turns round from right to left."""
+    """Format 18 and 2 as '18 in, 2 out'. Words are used because an arrow would flip in right-to-left text."""
     if prompt is None or completion is None:
         return ""
     return _("%(prompt)s in, %(completion)s out") % {"prompt": grouped(prompt), "completion": grouped(completion)}
 
 
 def source_word(source: str) -> str:
-    """Who counted the tokens, in a word."""
+    """Return the translated label of a usage source."""
     return str(UsageRecord.UsageSource(source).label) if source in UsageRecord.UsageSource.values else source
 
 
 def grouped(number: int | Decimal, decimals: int = 0) -> str:
-    """With the reader's marks between thousands and before decimals."""
+    """Format a number with the reader's thousands and decimal separators."""
     return number_format(number, decimals, use_l10n=True, force_grouping=True)
 
 

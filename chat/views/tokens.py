@@ -1,4 +1,4 @@
-"""How much of the context window a prompt takes while it is being written: for the meter beside the model."""
+"""The token count of a prompt while it is written, for the meter beside the model."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from chat.views.receipt import grouped
 
 COUNTERS = 2
 free_counters = threading.BoundedSemaphore(COUNTERS)
-"""So many texts are counted at once. Who comes in between is sent away: the next pause asks again, and answers that are
-being written need the processor more."""
+"""The number of texts that are counted at the same time. Further requests get 503: the page asks again at the next
+pause, and running answers have priority for the processor."""
 
 
 @require_POST
 @login_required
 def count_tokens(request: HttpRequest) -> HttpResponse:
-    """What `text` would take in `conversation` ('' = a new one), asked of `model` and after the answer `message`.
+    """Count the tokens of `text` in `conversation` ('' = a new one) with `model`, after the answer `message`.
 
-    '' = as `send` without the field. 204 when the model or the conversation is there no more, 404 for what never was or
-    is another's, 413 for a text that couldn't be sent, 503 in a crowd.
+    '' means the same as `send` without the field. Responds with 204 if the model or the conversation was deleted, 404
+    if it is unknown or another user's, 413 if the text is too long to send, 503 if COUNTERS others are running.
     """
     fields = request.POST
     text = fields.get("text", "")
@@ -51,7 +51,7 @@ def count_tokens(request: HttpRequest) -> HttpResponse:
 
 
 def _id(text: str | None) -> uuid.UUID | None:
-    """Raises Http404 for what cannot be an id."""
+    """Parse an id; '' and None give None. Raises Http404."""
     try:
         return uuid.UUID(text) if text else None
     except ValueError:
@@ -59,7 +59,7 @@ def _id(text: str | None) -> uuid.UUID | None:
 
 
 def shown(found: Measure) -> dict[str, object]:
-    """The figures, and what the page shows of them: `words`, `used` where there is less room, `percent` for the bar."""
+    """Return the figures and their texts: `words`, `used` for narrow pages, `percent` for the bar."""
     return {
         "tokens": found.tokens,
         "context": found.context,
@@ -74,7 +74,7 @@ def shown(found: Measure) -> dict[str, object]:
 
 
 def _words(found: Measure) -> str:
-    """“281 of 32k tokens”; '' while there is nothing to count."""
+    """Return “281 of 32k tokens”, or '' if there is nothing to count."""
     if not found.tokens and not found.left_out:
         return ""
     if found.window is None:
@@ -87,7 +87,7 @@ def _words(found: Measure) -> str:
 
 
 def _percent(found: Measure) -> float | None:
-    """Of the window, from 0.1 to 100, so that there is something to see; None when it is unknown."""
+    """Return the used share of the window in percent, from 0.1 so that the bar is visible to 100; None = unknown."""
     return min(100.0, max(0.1, round(100 * found.tokens / found.window, 1))) if found.window else None
 
 
@@ -97,7 +97,7 @@ def _used(found: Measure) -> str:
 
 
 def in_thousands(window: int) -> str:
-    """8192 → '8k', 128000 and 131072 → '128k', 1047576 → '1M': as such sizes are called, and never more than it is."""
+    """Format 8192 as '8k', 128000 and 131072 as '128k', 1047576 as '1M'. Sizes are never rounded up."""
     unit = 1024 if window % 1024 == 0 and window % 1000 else 1000
     if window >= unit * unit:
         tenths = window * 10 // (unit * unit)

@@ -1,4 +1,4 @@
-"""Messages as the page shows them: the data for templates/chat/_message.html, the one template of a message."""
+"""The data of messages for their template, templates/chat/_message.html."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chat.views.receipt import Receipt, receipt_of
 
 @dataclass(frozen=True)
 class ShownMessage:
-    """One message. Of a prompt only the first seven are set; with `id` '' it is the template for the script."""
+    """A message on the page. A prompt sets the first seven fields only; `id` '' marks the script's template."""
 
     role: str
     id: str = ""
@@ -27,7 +27,7 @@ class ShownMessage:
     created_at: datetime | None = None
     parent: str = ""
     versions: tuple[str, ...] = ()
-    """The ids of it and its siblings, the oldest first."""
+    """The ids of the message and its siblings, the oldest first."""
     reasoning: str = ""
     generation: str = ""
     state: str = ""
@@ -44,7 +44,7 @@ class ShownMessage:
 
     @property
     def place(self) -> int:
-        """Which version it is, from 1; 0 for the template."""
+        """The number of this version, from 1; 0 for the template."""
         return self.versions.index(self.id) + 1 if self.id in self.versions else 0
 
     @property
@@ -60,7 +60,7 @@ class ShownMessage:
 
 @dataclass(frozen=True)
 class ShownBranch:
-    """A way through the tree of messages. `chosen`: the message that was asked for, '' when none was."""
+    """A branch of the tree of messages. `chosen`: the requested message, '' if none was."""
 
     messages: list[ShownMessage] = field(default_factory=list)
     chosen: str = ""
@@ -68,15 +68,15 @@ class ShownBranch:
 
 
 def message_templates() -> list[ShownMessage]:
-    """The empty messages that the script fills: a prompt and an answer."""
+    """Return the empty messages that the script fills in: a prompt and an answer."""
     return [ShownMessage(Message.Role.USER, speaker=_("You")), ShownMessage(Message.Role.ASSISTANT, is_open=True)]
 
 
 def shown_branch(conversation: Conversation, chosen: str, labels: Mapping[int, str]) -> ShownBranch:
-    """The branch of the message `chosen`, down to its newest answer; else that of the newest message of all.
+    """Return the branch through the message `chosen` to its newest answer; by default that of the newest message.
 
-    `labels`: what the picker calls its models, by their ids. A fixed number of queries; only the texts that are shown
-    are read.
+    `labels`: the picker's labels of models by their ids. Makes a fixed number of queries and reads only the texts of
+    the branch.
     """
     tree = conversation.tree()
     newest = tree.newest_leaf()
@@ -87,7 +87,7 @@ def shown_branch(conversation: Conversation, chosen: str, labels: Mapping[int, s
     ids = tree.branch_to(leaf)
     found = conversation.messages.in_bulk(ids)
     branch = [found[one] for one in ids if one in found]
-    # A reverse one-to-one can't be selected with in_bulk's messages; fetched together it is 3 queries for all.
+    # in_bulk can't select a reverse one-to-one relation; prefetching takes 3 queries for all messages.
     prefetch_related_objects(branch, "generation__usage", "generation__model")
     shown = [
         _shown(message, tuple(map(str, tree.versions_of(message.pk))), labels)
@@ -124,7 +124,7 @@ def _shown(message: Message, versions: tuple[str, ...], labels: Mapping[int, str
     return replace(
         shown,
         speaker=_speaker(generation, labels),
-        # The text of a running answer comes by the socket, with its place in the stream.
+        # The socket sends the text of a running answer, with its seq.
         content="" if is_open else message.content,
         reasoning="" if is_open else message.reasoning,
         generation=str(generation.id),
@@ -151,7 +151,7 @@ def _speaker(generation: Generation, labels: Mapping[int, str]) -> str:
 
 
 def left_out(turns: int) -> str:
-    """What to say about turns that did not fit into the prompt."""
+    """Return the note on turns that did not fit into the prompt, or ''."""
     if not turns:
         return ""
     return ngettext(
