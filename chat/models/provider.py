@@ -211,8 +211,8 @@ class Provider(models.Model):
     def credentials(self) -> Credentials:
         """Decrypt the stored credentials. Both fields are '' if none are stored.
 
-        Raises CredentialsUnreadable if no key of PORTAL_KEYRING decrypts them, or if they were entered for another server:
-        write access to the row must not be enough to send a key elsewhere.
+        Raises CredentialsUnreadable if no key of PORTAL_KEYRING decrypts them, or if they were entered for another
+        server: write access to the row must not be enough to send a key elsewhere.
         """
         if not self.ciphertext:
             return Credentials("", "")

@@ -1,4 +1,4 @@
-"""Speaking to model servers: kinds of providers, and the adapter for each. Knows neither Django nor our database."""
+"""Presets of providers, and the adapters that call model servers. Imports neither Django nor the models."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ __all__ = [
 
 
 DIALECTS = {"chat_completions": ChatCompletions, "completions": Completions}
-"""Adapters by name; the name is stored."""
+"""Adapters by their stored name."""
 
 
 def build(endpoint: Endpoint, client_factory: ClientFactory | None = None) -> Adapter:
-    """The adapter for an endpoint. Wrong settings show as ProviderError when it is first used."""
+    """Return an adapter for the endpoint. Wrong settings raise ProviderError at its first use."""
     return DIALECTS[endpoint.dialect](endpoint, client_factory)

@@ -1,6 +1,6 @@
-"""From the bytes of an answer to events: a stream of server-sent events, or one JSON document in its place.
+"""Parse the bytes of an answer into events. An answer is a stream of server-sent events or one JSON document.
 
-Pure: bytes in, events out. Which of the two it is shows in the first bytes; the content type is often wrong.
+Does no I/O. The first bytes decide which of the two it is, because the content type is often wrong.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class AnswerReader:
-    """Reads one answer. `feed` with every read, `end` at the clean end of the body; both raise ProviderError.
+    """Parses one answer. Call `feed` with each read, and `end` at the clean end of the body. Both raise ProviderError.
 
-    `done` says that the answer is complete and nothing more is to be read, `meaning` what it brought so far.
+    done     whether the answer is complete, so that no more needs to be read
+    meaning  the content so far
     """
 
     def __init__(self, content_type: str, secrets: Sequence[str] = (), think_tags: ThinkTags | None = None) -> None:
@@ -45,9 +46,9 @@ class AnswerReader:
             raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "HTML")
 
     def feed(self, received: bytes) -> Iterator[Event]:
-        """The events that `received` completes."""
+        """Yield the events that `received` completes."""
         if self._decoder is None and not self._is_document:
-            # Blank lines, which some send for as long as they think, are not kept.
+            # Some servers send blank lines while the model thinks; these are dropped.
             self._head = (self._head + received).lstrip()
             if not self._bom_seen and self._head.startswith(_BOM):
                 self._bom_seen, self._head = True, self._head[len(_BOM) :].lstrip()
@@ -60,20 +61,20 @@ class AnswerReader:
             except ProviderError:
                 if not self._is_document:
                     raise
-                self._decoder = None  # too long a line for a stream
+                self._decoder = None  # a line that is too long for a stream
         if self._is_document:
             self._collect(received)
 
     @property
     def is_whole(self) -> bool:
-        """A document has come to its end, whatever its body does: `end` may be called."""
+        """Whether a JSON document is complete, even if the body has not ended. If so, `end` may be called."""
         if self._is_document and self._value is None:
             with suppress(ProviderError):
                 self._value = self._read_document()
         return self._value is not None
 
     def end(self) -> Iterator[Event]:
-        """The last events. Raises `upstream_incomplete` when neither a finish_reason nor `[DONE]` came."""
+        """Yield the last events. Raises `upstream_incomplete` if neither a finish_reason nor `[DONE]` arrived."""
         if self._head:
             raise self._no_answer()
         if self._decoder is not None:
@@ -85,16 +86,16 @@ class AnswerReader:
             raise ProviderError(Code.UPSTREAM_INCOMPLETE)
 
     def rest(self) -> list[Event]:
-        """What was held back for what might follow, when nothing does."""
+        """Return the events of text that was held back as a possible part of a character or tag."""
         self.meaning.flush()
         return self.meaning.taken()
 
     def _is_recognised(self, head: bytes) -> bool:
-        """Whether the first bytes show what this is; raises for what is no answer."""
+        """Choose a parser by the first bytes; False if there are too few. Raises ProviderError if it is no answer."""
         if not head or _BOM.startswith(head):
             return False
         if self._is_named_stream:
-            # The decoder goes along with what looks like a document: some streams begin with a line in braces.
+            # The decoder also runs for what looks like a document, because some streams start with a line in braces.
             self._decoder, self._is_document = Decoder(), head.startswith(_BRACES)
         elif head.startswith(_BRACES):
             self._is_document = True
@@ -107,7 +108,7 @@ class AnswerReader:
 
     def _events(self, received: Iterator[ServerSentEvent]) -> Iterator[Event]:
         for event in received:
-            if self._is_document:  # it was none
+            if self._is_document:  # it was a stream
                 self._is_document = False
                 self._document.clear()
             yield from self._take(event)
@@ -117,7 +118,7 @@ class AnswerReader:
                 return
 
     def _take(self, event: ServerSentEvent) -> list[Event]:
-        """The events of one server-sent event."""
+        """Return the events of one server-sent event."""
         if event.bad_utf8:
             self.meaning.warn("bad_utf8")
         data = event.data.strip()
@@ -141,7 +142,7 @@ class AnswerReader:
         return _decoded(self._document.decode("utf-8", "replace"))
 
     def _whole(self) -> Iterator[Event]:
-        """A whole answer, or an error, where a stream was asked for."""
+        """Yield the events of an answer in one JSON document. Raises the error that it reports."""
         value = self._read_document() if self._value is None else self._value
         self.meaning.warn("whole_answer")
         yield from self.meaning.take(value)
@@ -156,9 +157,9 @@ class AnswerReader:
 
 
 def _decoded(data: str) -> object:
-    """The JSON value. Text is never guessed: an unreadable chunk means that some may be missing."""
+    """Decode JSON. Unreadable JSON raises ProviderError, because text may be missing."""
     try:
-        value: object = json.loads(data, strict=False)  # some servers leave control characters as they are
+        value: object = json.loads(data, strict=False)  # some servers don't escape control characters
     except (ValueError, RecursionError) as error:
         raise ProviderError(Code.UPSTREAM_MALFORMED, "unreadable JSON") from error
     return value

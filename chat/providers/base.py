@@ -1,10 +1,10 @@
-"""What every adapter speaks: the request it gets, the events it yields, the one error that leaves this package.
+"""The interface of adapters: their request, their events and their only exception.
 
-Knows no dialect and no HTTP library.
+Imports no dialect and no HTTP library.
 
     ProviderError(code, reason, permanent, retry_after)   the only exception that leaves chat.providers
-      code   of Kind.UPSTREAM: stable, tested, stored; the sentence a person reads is made in chat/texts/errors.py
-    asyncio.CancelledError                                leaves it only when somebody outside cancelled the task
+      code   of Kind.UPSTREAM: stable, tested, stored; chat/texts/errors.py has the sentence for users
+      asyncio.CancelledError                                leaves it only if the caller's task was cancelled
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from chat.codes import Code, Kind
 
 
 class ProviderError(Exception):
-    """An upstream failed, in our words.
+    """A failure of an upstream, described by a code of the portal.
 
     code         one of Kind.UPSTREAM
-    permanent    True when sending the same request again cannot help; by default the code decides
-    retry_after  seconds that upstream asked us to wait; None when it said nothing usable; `inf` when it asked for ever
-    reason       upstream's own text, redacted already; kept are at most 200 characters; may be empty
-    max_tries    how often the request may be sent in all when nothing was delivered yet
-    request_id   upstream's own id of the request, for support; may be empty
+    permanent    whether sending the same request again cannot help; the default depends on the code
+    retry_after  seconds to wait, as upstream requested; None without a usable value; may be `inf`
+    reason       upstream's message, redacted and cut to 200 characters; may be empty
+    max_tries    how often the request may be sent in total if no delta was delivered
+    request_id   upstream's id of the request, for support; may be empty
 
-    Raises ValueError for a code that is none of an upstream's.
+    Raises ValueError for a code that is not of Kind.UPSTREAM.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class TextDelta:
-    """A piece of the answer as it came: any length, not a token. At least one of the two is non-empty."""
+    """A piece of the answer, of any length. It is not a token. At least one of the fields is non-empty."""
 
     text: str = ""
     reasoning: str = ""
@@ -59,16 +59,16 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class FinishReported:
-    """Upstream gave a non-empty finish_reason, verbatim. Deltas and usage may still follow."""
+    """A non-empty finish_reason, verbatim. Deltas and usage may still follow."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class UsageReported:
-    """Token counts as upstream reports them. The last one of a stream holds; they are never added up.
+    """Token counts as reported by upstream. The last event of a stream replaces earlier ones.
 
-    place  where they lay: `own_chunk` · `finish_chunk` · `text_chunk` (before the finish) · `x_groq` · `choice`
+    place  where the counts were: `own_chunk` · `finish_chunk` · `text_chunk` (before the finish) · `x_groq` · `choice`
     """
 
     prompt_tokens: int
@@ -81,9 +81,10 @@ class UsageReported:
 
 @dataclass(frozen=True)
 class ResponseStarted:
-    """The headers of a good answer (status 2xx) are here. The first event of every stream; the id may be empty.
+    """The headers of a successful answer (status 2xx) have arrived. The first event of every stream.
 
-    rate_limits  the headers that tell of rate limits, by their names in lower case
+    request_id   may be empty
+    rate_limits  the headers about rate limits, by their names in lower case
     """
 
     request_id: str = ""
@@ -92,28 +93,28 @@ class ResponseStarted:
 
 @dataclass(frozen=True)
 class ModelNamed:
-    """The model that upstream says it used; it may differ from the one asked for."""
+    """The model that upstream reports. It may differ from the requested one."""
 
     model: str
 
 
 @dataclass(frozen=True)
 class Warned:
-    """Something odd that did not hurt, for the log; each kind at most once in a stream.
+    """A harmless irregularity, for the log. Each kind occurs at most once in a stream.
 
-    bad_utf8              bytes became U+FFFD
-    lone_surrogate        half a character became U+FFFD
+    bad_utf8              invalid bytes were replaced by U+FFFD
+    lone_surrogate        a lone surrogate was replaced by U+FFFD
     unexpected_choice     an index other than 0 was dropped
-    unexpected_data       JSON that is no chunk
-    usage_ignored         counts that can't be true
-    content_after_finish  upstream put a finish_reason before the end
-    done_without_finish   the end mark came alone: the answer may be cut
-    cut_after_finish      the connection broke, but the answer was complete
+    unexpected_data       JSON that is not a chunk was ignored
+    usage_ignored         impossible token counts were ignored
+    content_after_finish  content followed a finish_reason
+    done_without_finish   `[DONE]` came without a finish_reason: the answer may be cut
+    cut_after_finish      the connection broke after the answer was complete
     cumulative?           deltas seem to repeat the text so far
     refusal               the text is a refusal
-    whole_answer          JSON came where a stream was asked for
-    content_type          a stream under another name
-    compressed            packed, though identity was asked for
+    whole_answer          upstream sent one JSON document instead of a stream
+    content_type          a stream has the wrong content type
+    compressed            the body is compressed although `identity` was requested
     """
 
     what: str
@@ -123,17 +124,17 @@ Event = TextDelta | FinishReported | UsageReported | ResponseStarted | ModelName
 
 
 class Probe(Protocol):
-    """Told of the moments that are measured; all calls are synchronous and must not raise.
+    """Gets a call at each measured moment of a request. The methods are synchronous and must not raise.
 
-    A request may be handed over more than once in one `stream()`: when a kept-alive connection turned out to be dead,
-    and when upstream refused a field. Each `started` begins anew.
+    One `stream()` may send its request several times: if a kept-alive connection was dead, and if upstream refused a
+    field. Each `started` resets the measurement.
     """
 
     def started(self) -> None:
-        """The request is handed to the HTTP client."""
+        """The request is passed to the HTTP client."""
 
     def sent(self) -> None:
-        """The whole request has left for upstream: from here on it may be billed."""
+        """The whole request is sent. From now on it may be billed."""
 
     def received(self) -> None:
         """Bytes of the answer's body were read."""
@@ -143,14 +144,14 @@ class Probe(Protocol):
 class TimeLimits:
     """Our own limits in seconds; httpx's read timeout never fires while keep-alives come.
 
-    connect        for a place in the pool, for the TCP connection, and for TLS: for each of them
-    first_byte     from the sent request to the answer's headers
-    first_body     from there to the first byte of the body
-    first_content  from the sent request to the first delta, however many keep-alive comments come; at least first_byte
+    connect        for each of: a slot in the pool, the TCP connection, TLS
+    first_byte     from the sent request to the headers of the answer
+    first_body     from the headers to the first byte of the body
+    first_content  from the sent request to the first delta, regardless of keep-alive comments; at least first_byte
     idle           between two reads of the body
-    idle_content   between two deltas, however many keep-alive comments come; at least idle
-    after_finish   how long usage is awaited after finish_reason; comments don't lengthen it
-    total          for the whole generation; kept by its owner, not by adapters
+    idle_content   between two deltas, regardless of keep-alive comments; at least idle
+    after_finish   from finish_reason to usage; comments don't extend it
+    total          for the whole generation; the caller enforces it, not the adapter
     """
 
     connect: float = 5.0
@@ -165,10 +166,10 @@ class TimeLimits:
 
 @dataclass(frozen=True)
 class CompletionRequest:
-    """One question to a model.
+    """A request to a model.
 
-    messages  role and content, in order; content is plain text
-    options   sampling settings as the upstream names them, passed through; only what somebody set
+    messages  dicts with `role` and `content`, in order; content is plain text
+    options   sampling settings with the upstream's names, passed through; only those that were set
     """
 
     model: str
@@ -177,9 +178,9 @@ class CompletionRequest:
 
 
 def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
-    """The messages as one text, a blank line between two of them; no roles, since a base model knows none.
+    """Join the messages with blank lines, without roles, because a base model knows none.
 
-    An answer that comes last is to be continued: the model wrote it right behind its prompt, and finds it there again.
+    If the last message is an answer to be continued, it follows its prompt directly, as the model wrote it.
     """
     *earlier, last = messages
     before = "\n\n".join(message["content"] for message in earlier)
@@ -189,7 +190,7 @@ def plain_text(messages: Sequence[Mapping[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class UnsupportedField:
-    """A field of the request that upstream does not take with `model` ('' = with none), and the one sent instead."""
+    """A request field that upstream refuses for `model` ('' = for all models), and the one to send instead."""
 
     field: str
     model: str = ""
@@ -198,25 +199,26 @@ class UnsupportedField:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where and how to reach an upstream: a provider's row, with its credentials decrypted.
+    """The settings to reach an upstream: a provider's row with decrypted credentials.
 
-    base_url          up to and without `/chat/completions`; untidy ones are tidied (`http.clean_base_url`)
+    base_url          the address without `/chat/completions`; it is normalised (`base_url.clean_base_url`)
     dialect           `chat_completions` (messages) or `completions` (one plain text, legacy)
-    auth              `bearer` · `api_key_header` (Azure's `api-key`) · `evolution` · `none`; a blank key sends none
+    auth              `bearer` · `api_key_header` (Azure's `api-key`) · `evolution` · `none`; a blank key is not sent
     key_id            for `evolution`: `api_key` is its secret, and both are exchanged for tokens at `token_url`
-    usage_mode        `auto` asks for usage and stops asking when upstream refuses the field; `ask`; `never`
-    whole_answers     asks for the answer in one piece, for servers that cannot stream
+    usage_mode        `auto` asks for usage until upstream refuses the field; `ask` always, `never` never
+    whole_answers     request the answer in one piece, for servers that cannot stream
     think_tags        `kept` in the text · `tagged`: `<think>…</think>` before the answer is reasoning · `opened`: the
                       same without the first tag
-    max_tokens_field  `max_tokens` or `max_completion_tokens`: what the option `max_tokens` is called there, but for a
-                      model that refused this one
-    extra_headers     as they are stored: a value that is no text is refused when it is to be sent
-    extra_query       added to the address; extra_body is added to the payload, and options win over it
-    max_parallel      answers at once; 0 = no limit
-    private_network   plain http, and addresses of this machine and of private networks, are allowed
-    refused_fields    (model, field) that upstream refused before: not sent; model '' = with every model
-    remember          called with an UnsupportedField when upstream refuses a field, so that it isn't sent again; called
-                      in the event loop: it must not block
+    max_tokens_field  `max_tokens` or `max_completion_tokens`: the upstream's name of the option `max_tokens`; the other
+                      name is used for a model that refused this one
+    extra_headers     as stored; sending a value that is not a string raises ProviderError
+    extra_query       added to the address
+    extra_body        added to the payload; options take precedence
+    max_parallel      the most answers at the same time; 0 = no limit
+    private_network   allow plain http, and addresses of this machine and of private networks
+    refused_fields    pairs (model, field) that upstream refused before and that are not sent; model '' = all models
+    remember          is called with an UnsupportedField when upstream refuses a field; runs in the event loop and must
+                      not block
     """
 
     base_url: str
@@ -240,24 +242,24 @@ class Endpoint:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What upstream may repeat of ours, and nobody is to read."""
+        """Secrets that upstream may echo and that must be masked."""
         extra = (value for value in self.extra_headers.values() if isinstance(value, str))
         return (self.api_key, self.key_id, *extra)
 
 
 class Adapter(Protocol):
-    """One dialect of one upstream."""
+    """The client for one endpoint in its dialect."""
 
     def stream(self, request: CompletionRequest, probe: Probe) -> AsyncGenerator[Event, None]:
-        """Send the request once and yield what comes, in upstream's order, until the answer is complete.
+        """Send the request once and yield its events in upstream's order until the answer is complete.
 
-        Returning normally means complete (a finish_reason or an end mark came). Closing the generator early, or
-        cancelling the task that waits for the next event, closes the connection to upstream at once. Whoever may leave
-        the loop by itself holds it in `contextlib.aclosing`: a generator that is merely dropped closes later.
-        Raises ProviderError for everything that goes wrong, also after some deltas.
+        It returns normally only if the answer is complete (a finish_reason or an end mark arrived). Closing the
+        generator early, or cancelling the task that waits for the next event, closes the connection at once. Callers
+        that may leave the loop early must use `contextlib.aclosing`, because a dropped generator is closed later.
+        Raises ProviderError for every failure, also after deltas.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections to the upstream."""
         ...

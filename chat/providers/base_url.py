@@ -1,7 +1,7 @@
-"""Addresses of upstreams as people paste them, made regular. Pure.
+"""Normalise the addresses of upstreams. Does no I/O.
 
-What different readers would take for different hosts is refused: numbers that only some read as an IP address,
-characters that some drop or replace, paths that lead upwards.
+Addresses that parsers interpret differently are refused: numbers that only some read as an IP address, characters
+that some drop or replace, and paths with `..`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class BadAddress(ValueError):
-    """Not the address of an HTTP server.
+    """The text is not the address of an HTTP server.
 
     `fault`: `form`, `userinfo`, `query`, `port`, `characters`, `host` or `path`.
     """
@@ -32,24 +32,24 @@ class BadAddress(ValueError):
 
 
 def clean_base_url(text: str) -> str:
-    """`scheme://host[:port][/path]` without a trailing slash and without a pasted endpoint. Raises BadAddress."""
+    """Return `scheme://host[:port][/path]` without a trailing slash or a pasted endpoint. Raises BadAddress."""
     url = clean_url(text)
     path = _PASTED.sub("", urlsplit(url).path).rstrip("/")
     return urlunsplit((*urlsplit(url)[:2], re.sub(r"(/v1)+$", "/v1", path), "", ""))
 
 
 def clean_url(text: str) -> str:
-    """The same with any path, as it is written but for slashes. Raises BadAddress."""
+    """Do the same but keep the path, with its slashes normalised. Raises BadAddress."""
     try:
         return _clean(text)
     except BadAddress:
         raise
-    except ValueError as error:  # of urllib, ipaddress or the codec, all of them for a host that is none
+    except ValueError as error:  # from urllib, ipaddress or the codec, always for an invalid host
         raise BadAddress("host") from error
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host:port` in lower case, always with the port; what can't be read is its own origin."""
+    """Return `scheme://host:port` in lower case, always with the port. An invalid URL is returned unchanged."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -60,7 +60,7 @@ def origin_of(url: str) -> str:
 
 def _clean(text: str) -> str:
     text = text.strip()
-    # Before anything else: urlsplit drops tabs and line breaks wherever they stand.
+    # Checked first, because urlsplit drops tabs and line breaks.
     if any(character == "\\" or category(character)[0] in "CZ" for character in text):
         raise BadAddress("characters")
     parts = urlsplit(text)
@@ -83,7 +83,7 @@ def _clean_netloc(netloc: str) -> str:
         raise BadAddress("host")
     bracketed, name, port = found.groups()
     if bracketed is not None:
-        if "%" in bracketed:  # a zone: the name of a network device
+        if "%" in bracketed:  # a zone, which names a network interface
             raise BadAddress("host")
         IPv6Address(bracketed)
         host = f"[{bracketed}]"
@@ -97,14 +97,14 @@ def _clean_netloc(netloc: str) -> str:
 
 
 def _clean_name(name: str) -> str:
-    """A host's name in ASCII, or an IPv4 address in its usual form."""
+    """Return a host name in ASCII, or an IPv4 address in dotted-decimal form."""
     last = name.rpartition(".")[2]
     if last.isdecimal() or _HEX.fullmatch(last):
-        # Some read 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 as 127.0.0.1; no name ends in a number.
+        # Some parsers read 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 as 127.0.0.1. No name ends in a number.
         return str(IPv4Address(name))
     if not name.isascii():
         coded = name.encode("idna").decode("ascii")
-        # Foreign dots, wide letters, letters in circles: what the codec replaces is another host's name.
+        # The codec replaces other dots, wide letters and circled letters; the result is another host's name.
         if coded.encode("ascii").decode("idna").translate(_LOWER) != name.translate(_LOWER):
             raise BadAddress("host")
         return _clean_name(coded)
@@ -114,7 +114,7 @@ def _clean_name(name: str) -> str:
 
 
 def _leads_astray(segment: str) -> bool:
-    """A segment that leads upwards, for servers that cut it at `;` too, or that hides something behind its coding."""
+    """Return whether a path segment is `.` or `..` (perhaps before a `;`), or encodes separators or controls."""
     plain = unquote(segment)
     return plain.partition(";")[0] in (".", "..") or any(
         character in "/\\%" or category(character)[0] == "C" for character in plain

@@ -1,4 +1,4 @@
-"""The adapter for OpenAI's Chat Completions dialect, which nearly every model server speaks."""
+"""The adapter for OpenAI's Chat Completions API, which nearly every model server implements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": 
 
 
 class ChatCompletions:
-    """One endpoint that is asked with messages; safe for many streams at once, in one event loop."""
+    """The client of one endpoint that takes messages. Supports concurrent streams in one event loop."""
 
     path = "chat/completions"
 
@@ -43,7 +43,7 @@ class ChatCompletions:
         await self._sender.aclose()
 
     async def stream(self, request: CompletionRequest, probe: Probe) -> AsyncGenerator[Event, None]:
-        """Ask once and yield the answer; see Adapter."""
+        """Send the request and yield its events; see Adapter."""
         async with self._opened(request, probe) as reply:
             yield ResponseStarted(reply.request_id, reply.rate_limits)
             if reply.compressed:
@@ -76,11 +76,11 @@ class ChatCompletions:
                 await reply.rest()
 
     def question(self, request: CompletionRequest) -> dict[str, Any]:
-        """What is asked, as this dialect puts it."""
+        """Return the part of the payload that holds the messages."""
         return {"messages": [dict(message) for message in request.messages]}
 
     def payload(self, request: CompletionRequest) -> dict[str, Any]:
-        """The request's body: what is fixed, what the admin added, what somebody set; nothing that was refused."""
+        """Return the request body: required fields, the admin's extras and the options, without refused fields."""
         endpoint = self._endpoint
         body: dict[str, Any] = dict(endpoint.extra_body)
         for name, value in request.options.items():
@@ -99,7 +99,7 @@ class ChatCompletions:
 
     @asynccontextmanager
     async def _opened(self, request: CompletionRequest, probe: Probe) -> AsyncIterator[StreamedResponse]:
-        """The answer's headers; asked again, once for each field, without what upstream refuses to take."""
+        """Yield the answer once its headers arrive. Repeats the request without each field that upstream refuses."""
         while True:
             payload = self.payload(request)
             try:
@@ -113,7 +113,7 @@ class ChatCompletions:
                 self._do_without(field, request.model)
 
     def _do_without(self, field: str, model: str) -> None:
-        """Send `field` no more with this model; the answer's limit goes by its other name, unless refused too."""
+        """Stop sending `field` for this model. The token limit is sent by its other name, unless refused too."""
         other = _OTHER_LIMIT.get(field, "")
         instead = "" if self._is_refused(other, model) else other
         refused = UnsupportedField(field, "" if field == "stream_options" else model, instead)
@@ -122,7 +122,7 @@ class ChatCompletions:
             self._endpoint.remember(refused)
 
     def _limit_name(self, model: str) -> str:
-        """What the answer's limit is called: models of one server may differ."""
+        """Return the name of the token limit. Models of one server may differ."""
         usual = self._endpoint.max_tokens_field
         other = _OTHER_LIMIT[usual]
         return other if self._is_refused(usual, model) and not self._is_refused(other, model) else usual
@@ -131,26 +131,26 @@ class ChatCompletions:
         return not self._refused.isdisjoint({("", field), (model, field)})
 
     def _is_optional(self, field: str) -> bool:
-        """Whether a request may go without it. Who wants usage asked for always gets a failure instead."""
+        """Return whether a request may omit the field. With the usage mode `ask`, `stream_options` is required."""
         if field == "stream_options":
             return self._endpoint.usage_mode == "auto"
         return field not in ("model", "messages", "prompt", "stream")
 
     def _think_tags(self, request: CompletionRequest) -> ThinkTags | None:
         kind = self._endpoint.think_tags
-        # An answer that is taken up where it was cut has its thinking behind it.
+        # A continued answer is past its reasoning.
         is_opened = kind == "opened" and request.messages[-1]["role"] != "assistant"
         return ThinkTags(is_opened) if kind in ("tagged", "opened") else None
 
 
 class _ReadLimits:
-    """How long the next read may take: the nearest of our limits (TimeLimits)."""
+    """Computes the deadline of the next read from the TimeLimits."""
 
     def __init__(self, limits: TimeLimits, sent_at: float, meaning: ChunkMeaning) -> None:
         self._limits = limits
         self._meaning = meaning
         self._clock = asyncio.get_running_loop().time
-        # An admin sets the two limits of bytes; whoever makes these longer means the ones of content too.
+        # Admins set the limits for bytes only; a longer limit for bytes extends the one for content.
         self._first_content_by = sent_at + max(limits.first_content, limits.first_byte)
         self._idle_content = max(limits.idle_content, limits.idle)
         self._has_read = False
@@ -160,7 +160,7 @@ class _ReadLimits:
         self._progress_at = 0.0
 
     def until(self) -> float:
-        """Until when the read that begins now may last, in the loop's time. What our own side took is not counted."""
+        """Return the deadline of the read that starts now, in the loop's time, without the time spent on our side."""
         now, limits, meaning = self._clock(), self._limits, self._meaning
         if meaning.progress != self._progress:
             self._progress, self._progress_at = meaning.progress, now
@@ -174,12 +174,12 @@ class _ReadLimits:
         return min(now + silence, content_by)
 
     def failure(self) -> ProviderError:
-        """What it means that the limit passed. Neither is sent again: the request may be billed already."""
+        """Return the error for a passed deadline. It is permanent, because the request may be billed already."""
         if self._meaning.deltas:
             return ProviderError(Code.UPSTREAM_STALLED)
         return ProviderError(Code.UPSTREAM_TIMEOUT, permanent=True)
 
 
 def _is_complete(meaning: ChunkMeaning) -> bool:
-    """The connection broke, but after the end: only usage can be missing."""
+    """Return whether a broken connection came after the answer's end, so that only usage can be missing."""
     return bool(meaning.finish_reason) and not meaning.finish_doubted

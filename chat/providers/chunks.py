@@ -1,6 +1,6 @@
-"""What one chunk of a chat completion says: text, reasoning, finish, usage, errors.
+"""Parse chunks of a chat completion: text, reasoning, finish, usage, errors.
 
-Pure. Upstream's JSON ends here: out come the few typed events of base.py, and nothing of it is ever indexed blindly.
+Does no I/O. Turns upstream's JSON into the events of base.py, and checks the type of every value it reads.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _ANY_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class ChunkMeaning:
-    """Turns decoded chunks into events and remembers what only a whole stream can tell.
+    """Turns decoded chunks into events and keeps the state of the stream.
 
-    deltas         how many non-empty deltas came
-    progress       how many events of any weight came; keep-alives don't count
-    finish_reason  the last non-empty one
-    finish_doubted content came after a finish: this upstream puts one in every chunk
-    failure        what a chunk reported instead of an answer; to be raised after the events of that chunk
+    deltas          the number of non-empty deltas
+    progress        the number of deltas, finish_reasons and usages; keep-alives don't count
+    finish_reason   the last non-empty one
+    finish_doubted  whether content followed a finish_reason: such upstreams put one in every chunk
+    failure         the error that a chunk reported; to be raised after the events of that chunk
     """
 
     def __init__(self, secrets: Sequence[str] = (), think_tags: ThinkTags | None = None) -> None:
@@ -55,7 +55,7 @@ class ChunkMeaning:
         self._events: list[Event] = []
 
     def take(self, chunk: object, *, escaped: bool = True) -> list[Event]:
-        """The events of one decoded JSON value; `escaped` says that it held `\\u` escapes."""
+        """Return the events of one decoded JSON value. `escaped`: whether its text had `\\u` escapes."""
         complaint = stream_complaint(chunk)
         if isinstance(chunk, dict):
             choices = chunk.get("choices")
@@ -74,7 +74,7 @@ class ChunkMeaning:
         return self.taken()
 
     def flush(self) -> None:
-        """Half a character or half a tag that nothing will complete any more becomes a delta of its own."""
+        """Emit a held back part of a character or tag as a delta, because nothing will complete it."""
         text, reasoning = self._text.flush(), self._reasoning.flush()
         if text or reasoning:
             self.warn("lone_surrogate")
@@ -86,17 +86,17 @@ class ChunkMeaning:
             self._events.append(TextDelta(text, reasoning))
 
     def warn(self, what: str) -> None:
-        """Warn, the first time."""
+        """Emit a warning, at most once for each kind."""
         if what not in self._warned:
             self._warned.add(what)
             self._events.append(Warned(what))
 
     def expect(self, what: str) -> None:
-        """It was asked for: nobody is warned of it."""
+        """Suppress a warning, because the portal requested the behaviour."""
         self._warned.add(what)
 
     def taken(self) -> list[Event]:
-        """The events that nobody has taken yet."""
+        """Remove and return the pending events."""
         events, self._events = self._events, []
         return events
 
@@ -122,7 +122,7 @@ class ChunkMeaning:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             message = choice.get("message")
-            # Together sends `text` and Perplexity a cumulative `message` beside a delta: these two count alone only.
+            # Together sends `text`, and Perplexity a cumulative `message`, beside a delta: both count only without one.
             delta = message if isinstance(message, dict) else {"content": choice.get("text")}
         text, reasoning = _texts(delta)
         refusal = delta.get("refusal")
@@ -170,7 +170,7 @@ class ChunkMeaning:
             self._events.append(FinishReported(self.finish_reason))
 
     def _count(self, chunk: Mapping[str, Any], choices: Sequence[object]) -> None:
-        """Usage lies in one of several places; a later one replaces an earlier one, they are never added."""
+        """Find usage in any of its places. A later one replaces an earlier one; they are never added."""
         for position, holder in enumerate((chunk, chunk.get("x_groq"), *choices)):
             found = holder.get("usage") if isinstance(holder, dict) else None
             if not found or not isinstance(found, dict):
@@ -184,7 +184,7 @@ class ChunkMeaning:
                 self._events.append(usage)
 
     def _place(self, position: int, choices: Sequence[object]) -> str:
-        """Where usage lay (UsageReported); position 0 is the chunk itself, 1 `x_groq`, the others are choices."""
+        """Return the place of usage (UsageReported). Position 0 is the chunk, 1 `x_groq`, the others are choices."""
         if position:
             return "x_groq" if position == 1 else "choice"
         if any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices):
@@ -192,7 +192,7 @@ class ChunkMeaning:
         return "text_chunk" if choices and not self.finish_reason else "own_chunk"
 
     def _tools_asked(self, delta: Mapping[str, Any], after_text: bool) -> str:
-        """A tool call as text, once for each, by its name: the portal runs no tools."""
+        """Return a line of text for each new tool call, with its name: the portal runs no tools."""
         calls = delta.get("tool_calls")
         named = list(enumerate(calls)) if isinstance(calls, list) else []
         if delta.get("function_call"):
@@ -211,13 +211,13 @@ class ChunkMeaning:
 
 
 class Surrogates:
-    """Joins characters that a JavaScript server cut in two; what stays alone becomes U+FFFD."""
+    """Joins surrogate pairs that a JavaScript server split. Lone surrogates become U+FFFD."""
 
     def __init__(self) -> None:
         self.held = ""
 
     def join(self, text: str) -> tuple[str, bool]:
-        """The text that can be given on, and whether a lone half was replaced in it."""
+        """Return the complete text, and whether a lone surrogate was replaced in it."""
         if not text:
             return "", False
         text = self.held + text
@@ -230,13 +230,13 @@ class Surrogates:
         return joined, joined.count("\ufffd") > text.count("\ufffd")
 
     def flush(self) -> str:
-        """U+FFFD for a half that is still held, else nothing."""
+        """Return U+FFFD if a surrogate is still held, else ''."""
         held, self.held = self.held, ""
         return "\ufffd" if held else ""
 
 
 def _texts(delta: Mapping[str, Any]) -> tuple[str, str]:
-    """Content and reasoning of a delta or message."""
+    """Return the content and the reasoning of a delta or message."""
     content = delta.get("content")
     reasoning = ""
     for name in ("reasoning_content", "reasoning", "reasoning_text"):
@@ -261,7 +261,7 @@ def _is_google_thought(delta: Mapping[str, Any]) -> bool:
 
 
 def _parts(content: Sequence[object]) -> tuple[str, str]:
-    """Text and thinking of a list of content parts; other kinds of parts are left out."""
+    """Return the text and the reasoning of a list of content parts. Other parts are ignored."""
     text, thinking = "", ""
     for part in content:
         if isinstance(part, str):
@@ -281,7 +281,7 @@ def _text_of(part: object) -> str:
 
 
 def _usage(found: Mapping[str, Any], place: str) -> UsageReported | None:
-    """The counts, or None for what can't be true: missing, negative, no integer, over MAX_COUNT, all zero."""
+    """Return the counts, or None if they are impossible: missing, negative, no integer, over MAX_COUNT, all zero."""
     prompt = _count(found.get("prompt_tokens", found.get("input_tokens")))
     completion = _count(found.get("completion_tokens", found.get("output_tokens")))
     if prompt is None or completion is None or not (prompt or completion):

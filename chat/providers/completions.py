@@ -1,6 +1,6 @@
-"""The adapter for the legacy Completions dialect: one plain text goes out, what follows it comes back.
+"""The adapter for the legacy Completions API: it sends one plain text, and the model continues it.
 
-For base models on vLLM, llama.cpp, Ollama, LM Studio, TGI and the like; a chunk brings `choices[].text` (chunks.py).
+For base models on vLLM, llama.cpp, Ollama, LM Studio, TGI and others. A chunk holds `choices[].text` (chunks.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from chat.providers.chat_completions import ChatCompletions
 
 
 class Completions(ChatCompletions):
-    """One endpoint that is asked with a text; everything else is as with messages."""
+    """The client of one endpoint that takes plain text. Everything else is as in ChatCompletions."""
 
     path = "completions"
 
     def question(self, request: CompletionRequest) -> dict[str, Any]:
-        """The messages as one text: a base model goes on where it ends."""
+        """Return the messages as one text, which a base model continues."""
         return {"prompt": plain_text(request.messages)}

@@ -1,7 +1,7 @@
-"""A time limit for many waits in a row that costs no task and no timer for each of them.
+"""A time limit for many successive waits that needs neither a task nor a timer for each of them.
 
-`asyncio.timeout` makes a timer a wait. A stream waits thousands of times, with limits that mostly move into the future:
-here one timer stays armed, and looks when it fires whether it is really due.
+`asyncio.timeout` makes a timer for each wait. A stream waits thousands of times, with limits that mostly move into the
+future. Deadline keeps one timer, which checks when it fires whether the limit has passed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import math
 from types import TracebackType
 
 LATE = 0.1
-"""Seconds: a timer that fires later than this measured a busy or suspended process, not upstream."""
+"""Seconds. A timer that fires later than this shows a busy or suspended process, not a slow upstream."""
 
 
 class Deadline:
     """`with deadline.until(when): await …` raises TimeoutError when the loop's clock passes `when`.
 
-    A cancellation from outside stays a CancelledError, also when both come at once. Belongs to one task at a time.
+    A cancellation by others stays a CancelledError, even if both happen at once. One task may use it at a time.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Deadline:
         self._pardoned = False
 
     def until(self, when: float) -> Deadline:
-        """Set the limit, in the loop's time; also from within the wait."""
+        """Set the limit, in the loop's time. May also be called during the wait."""
         if when != self._when:
             self._when, self._pardoned = when, False
         if when < math.inf and (self._timer is None or self._timer.when() > when):
@@ -38,7 +38,7 @@ class Deadline:
         return self
 
     def close(self) -> None:
-        """Drop the timer."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -67,13 +67,13 @@ class Deadline:
     def _fire(self, due: float) -> None:
         self._timer = None
         if self._task is None or self._when == math.inf:
-            return  # nobody waits; the next wait arms again
+            return  # no wait is running; the next one sets the timer again
         now = self._loop.time()
         if now < self._when:
             self._arm(self._when)
         elif now - due > LATE and not self._pardoned:
-            # The loop stood still, and what upstream sent meanwhile may lie unread in the socket: one more look at each
-            # limit, however many waits it is set for.
+            # The loop was blocked, and data from upstream may be unread in the socket. So each limit gets one more
+            # check, however many waits it is set for.
             self._pardoned = True
             self._arm(now + LATE)
         else:

@@ -1,6 +1,6 @@
-"""From what upstream says when it fails to a ProviderError: statuses, bodies in nine shapes, errors inside streams.
+"""Turn an upstream's failures into ProviderErrors: statuses, bodies in nine shapes, errors inside streams.
 
-Pure: knows no HTTP library. tests/providers/test_errors.py lists shapes and codes.
+Does no I/O and imports no HTTP library. tests/providers/test_errors.py lists the shapes and codes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STATUS_CODES = {
 
 _HOPELESS_STATUSES = frozenset({424, 499})
 
-# Parts of upstream's type, code and status words, without case and punctuation; the first that fits counts.
+# Parts of upstream's type, code and status, in lower case without punctuation. The first match counts.
 _ALWAYS: tuple[tuple[Code, tuple[str, ...]], ...] = (
     (Code.CONTEXT_TOO_LONG, ("contextlength", "contextwindow", "exceedcontext", "contextsize", "requesttoolarge")),
     (Code.UPSTREAM_QUOTA, ("insufficientquota", "billing", "insufficientbalance", "insufficientcredit", "paymentreq")),
@@ -60,7 +60,7 @@ _CONTEXT_TEXT = re.compile(
     r"|reduce the length of the (messages|prompt|input)",
     re.IGNORECASE,
 )
-# OpenAI, Azure, Groq, xAI | OpenAI's older words, Gemini | Mistral, Azure serverless | llama.cpp, FastAPI
+# OpenAI, Azure, Groq, xAI | OpenAI's older wording, Gemini | Mistral, Azure serverless | llama.cpp, FastAPI
 _REFUSING = re.compile(
     r"unsupported|(not|n't) (be )?(supported?|allowed|permitted|recogni[sz]ed)|not compatible"
     r"|unrecogni[sz]ed|unknown ?(name|parameter|argument|field|property|request)"
@@ -74,10 +74,10 @@ _NOT_ABOUT_CONTEXT = frozenset({401, 402, 403, 404, 429})
 
 @dataclass(frozen=True)
 class Complaint:
-    """What upstream says about a failure, from whatever shape it came in.
+    """Upstream's description of a failure, read from any of the known shapes.
 
-    words   its type, code, status and reason, in lower case, only letters and digits, a space between two
-    number  its own code where that reads like an HTTP status
+    words   type, code, status and reason: lower-case letters and digits, separated by spaces
+    number  its code if that is an HTTP status
     """
 
     message: str = ""
@@ -88,9 +88,9 @@ class Complaint:
 
 
 class FieldRefused(ProviderError):
-    """Upstream doesn't take a field of ours: sent again without it, the same request may be answered.
+    """Upstream refuses a field of the request. The same request without it may succeed.
 
-    names  what may be its name, the likeliest first; whoever knows the request picks the one that it holds
+    names  possible names of the field, the likeliest first; the caller picks the one that the request holds
     """
 
     def __init__(self, names: Sequence[str], *, reason: str, request_id: str) -> None:
@@ -99,7 +99,7 @@ class FieldRefused(ProviderError):
 
 
 class TokenFailed(ProviderError):
-    """No token came for the key id and its secret: it is the token address that failed, not the base URL."""
+    """The token address gave no token for the key id and its secret. The base URL did not fail."""
 
     def __init__(self, error: ProviderError) -> None:
         super().__init__(
@@ -114,14 +114,14 @@ class TokenFailed(ProviderError):
 def status_failure(
     status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[str] = (), request_id: str = ""
 ) -> ProviderError:
-    """The error of an answer that is not 2xx. `headers` with lower-case names, `body` its beginning, unpacked."""
+    """Return the error for a status other than 2xx. `headers`: lower-case names; `body`: its decoded beginning."""
     said = _parsed(body)
     complaint = _from_body(said) if said is not None else Complaint()
     text = complaint.message or (_plain(body) if said is None else "") or f"HTTP {status}"
     reason = redact(text, secrets)
     code = _code(complaint, status)
     if status == 404 and said is None:
-        code = Code.UPSTREAM_BAD_RESPONSE  # no model API: those answer with JSON
+        code = Code.UPSTREAM_BAD_RESPONSE  # not a model API: those answer with JSON
     if code == Code.UPSTREAM_REJECTED and status in (400, 422) and (names := _refused_fields(complaint)):
         return FieldRefused(names, reason=reason, request_id=request_id)
     return ProviderError(
@@ -134,15 +134,15 @@ def status_failure(
 
 
 def stream_failure(complaint: Complaint, secrets: Sequence[str] = (), request_id: str = "") -> ProviderError:
-    """The error that upstream reports inside an answer whose status was 200."""
+    """Return the error that upstream reports inside an answer with status 200."""
     reason = redact(complaint.message, secrets)
-    if "unexpected endpoint or method" in complaint.message.lower():  # LM Studio, when the address lacks its /v1
+    if "unexpected endpoint or method" in complaint.message.lower():  # LM Studio, if the address lacks its /v1
         return ProviderError(Code.UPSTREAM_BAD_RESPONSE, reason, request_id=request_id)
     return ProviderError(_code(complaint, None), reason, retry_after=complaint.retry_after, request_id=request_id)
 
 
 def stream_complaint(value: object) -> Complaint | None:
-    """The complaint in a decoded chunk or whole answer, or None when it is none."""
+    """Return the complaint in a decoded chunk or whole answer, or None."""
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, dict):
@@ -160,7 +160,7 @@ def stream_complaint(value: object) -> Complaint | None:
 
 
 def text_complaint(data: str) -> Complaint:
-    """The complaint of an event that is named an error: JSON in any shape, or plain text."""
+    """Return the complaint in the data of an event `error`: JSON in any shape, or plain text."""
     try:
         return _from_body(json.loads(data))
     except (ValueError, RecursionError):
@@ -168,16 +168,16 @@ def text_complaint(data: str) -> Complaint:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds that upstream asks us to wait: `retry-after-ms`, else `retry-after` as a number or an HTTP date.
+    """Return the seconds to wait from `retry-after-ms`, or else from `retry-after` (a number or an HTTP date).
 
-    None for nothing, nonsense, zero and the past; `inf` stays `inf`. A date is measured from the answer's own `date`.
+    None if it is missing, invalid, zero or past; `inf` stays `inf`. A date is relative to the header `date`.
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) / unit
         except ValueError:
             continue
-        return seconds if seconds > 0 else None  # not a number is not above zero either
+        return seconds if seconds > 0 else None  # also None for NaN
     until = _timestamp(headers.get("retry-after", ""))
     if until is None:
         return None
@@ -201,7 +201,7 @@ def _permanent(code: Code, status: int, headers: Mapping[str, str]) -> bool:
 
 
 def _parsed(body: bytes) -> object | None:
-    """The body as a JSON object or array, else None."""
+    """Return the body as a JSON object or array, or None."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ def _parsed(body: bytes) -> object | None:
 
 
 def _plain(body: bytes) -> str:
-    """A short plain text that somebody may read; never HTML."""
+    """Return a plain-text body, or '' for HTML."""
     text = body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") or "<html" in text.lower() else text
 
@@ -252,7 +252,7 @@ def _bare(word: str) -> str:
 
 
 def _message(value: object, depth: int = 5) -> str:
-    """A message may be a text, FastAPI's list of what is wrong where, or an object around one of these."""
+    """Return a message from a string, FastAPI's list of errors with places, or an object around one of these."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -275,7 +275,7 @@ def _http_number(value: object) -> int | None:
 
 
 def _retry_info(details: Sequence[Mapping[str, Any]]) -> float | None:
-    """Google's RetryInfo: `{"retryDelay": "23s"}`."""
+    """Return the seconds of Google's RetryInfo: `{"retryDelay": "23s"}`."""
     for detail in details:
         found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)s", str(detail.get("retryDelay", "")))
         if found and 0 < float(found[1]) < math.inf:
@@ -284,14 +284,14 @@ def _retry_info(details: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def _refused_fields(complaint: Complaint) -> list[str]:
-    """The words that may name a field which upstream does not take; none when it complains of something else."""
+    """Return the words that may name a refused field; [] if the complaint is about something else."""
     if not _REFUSING.search(f"{complaint.words} {complaint.message}"):
         return []
     return list(dict.fromkeys(_NAME.findall(f"{complaint.param} {complaint.message}")))
 
 
 def _code(complaint: Complaint, status: int | None) -> Code:
-    """Words that are clear in themselves win over the number, the number over vague words, these over the text."""
+    """Choose the code: unambiguous words come before the number, the number before vague words, these before text."""
     number = status if status is not None else complaint.number
     code = _by_words(complaint.words, _ALWAYS)
     if not code and number in (None, 400, 422):

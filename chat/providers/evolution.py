@@ -1,7 +1,7 @@
-"""Evolution's keys (cloud.ru): a key id and a secret are exchanged for a token that lives an hour, again and again.
+"""Authentication for Evolution (cloud.ru): a key id and a secret are exchanged for a token that is valid for an hour.
 
-The token stays in memory. Known of the server: it takes `{"keyId", "secret"}` as JSON, answers with `access_token` and
-`expires_in` (seconds), and has no way to renew but to ask again.
+The token is kept in memory. The server takes `{"keyId", "secret"}` as JSON and answers with `access_token` and
+`expires_in` (seconds). It has no refresh: a new token needs the same request.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from chat.providers.base import ProviderError
 from chat.providers.redaction import learn
 
 LIFETIME = 3600.0
-"""Seconds that a token lives when its answer doesn't say."""
+"""Seconds that a token is valid if its answer doesn't say."""
 LONGEST_LIFETIME = 10**9
-"""Seconds; who says more says nothing."""
+"""Seconds. Longer values are ignored."""
 EARLY = 60.0
-"""Seconds before its end at which a token is renewed; of a short-lived one, a fifth of its life."""
+"""Seconds before its end at which a token is renewed; for a short-lived token, a fifth of its lifetime."""
 
 
 class Token(NamedTuple):
-    """A token, and the seconds that it lives from the moment it was asked for."""
+    """A token, and the seconds that it is valid from its request on."""
 
     text: str
     lifetime: float = LIFETIME
 
     def __repr__(self) -> str:
-        """Without what it holds."""
+        """Hide the token."""
         return "Token(…)"
 
 
 class EvolutionAuth(httpx.Auth):
-    """Puts a valid token into each request. Never reads an answer, so that streams stay streams.
+    """Adds a valid token to each request. Never reads an answer, so that streaming still works.
 
-    fetch  asks for a token; raises ProviderError. However many requests need one, it is called once.
+    fetch  requests a token; raises ProviderError. Concurrent requests share one call.
     clock  monotonic, in seconds
     """
 
@@ -52,34 +52,34 @@ class EvolutionAuth(httpx.Auth):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no log and no error may hold."""
+        """Secrets that must not appear in logs and errors."""
         return (self._token,) if self._token else ()
 
     async def token(self) -> str:
-        """A token that is good for a while yet. Raises ProviderError."""
+        """Return a token that is not about to expire. Raises ProviderError."""
         if self._token and self._clock() < self._valid_until:
             return self._token
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
             self._renewal.add_done_callback(self._renewed)
-        # Whoever gives up waiting, be it the first, takes nothing from the others.
+        # A cancelled caller does not cancel the renewal for the others.
         # guard: whoever gives up waiting for a token takes it from nobody
         return await asyncio.shield(self._renewal)
 
     def drop(self, token: str) -> None:
-        """The server refused this token: the next request gets another one, unless that has happened already."""
+        """Discard a token that the server refused, unless it was replaced already. The next request gets a new one."""
         if token == self._token:
             self._token = ""
 
     async def aclose(self) -> None:
-        """End a renewal that is under way."""
+        """Cancel a running renewal."""
         renewal = self._renewal
         if renewal is not None:
             renewal.cancel()
             await asyncio.gather(renewal, return_exceptions=True)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """httpx's hook: one request, no look at its answer."""
+        """Set the header of the request (httpx's hook)."""
         request.headers["Authorization"] = f"Bearer {await self.token()}"
         yield request
 
@@ -94,11 +94,11 @@ class EvolutionAuth(httpx.Auth):
     def _renewed(self, renewal: asyncio.Task[str]) -> None:
         self._renewal = None
         if not renewal.cancelled():
-            renewal.exception()  # told to those who wait; with nobody left, it is not asyncio's to complain of
+            renewal.exception()  # the callers get it; without callers asyncio must not log it
 
 
 def token_of(answer: object) -> Token:
-    """The token in the server's answer. Raises ProviderError `upstream_bad_response`."""
+    """Return the token in the server's answer. Raises ProviderError `upstream_bad_response`."""
     text = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable():
         raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, "no token")

@@ -1,6 +1,6 @@
-"""Gzip that cannot explode: we ask for identity, some proxies pack anyway.
+"""Decompress gzip with bounded memory. The portal requests `identity`, but some proxies compress anyway.
 
-httpx would unpack whole reads at once: 195 kB became 200 MB in pieces of up to 67 MB.
+httpx would decompress whole reads at once: 195 kB became 200 MB in pieces of up to 67 MB.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class Gunzip:
-    """Unpacks in pieces of at most PIECE_BYTES. All methods raise ProviderError `upstream_encoding`."""
+    """Decompresses in pieces of at most PIECE_BYTES. All methods raise ProviderError `upstream_encoding`."""
 
     def __init__(self) -> None:
         self._unpacker = zlib.decompressobj(_GZIP)
@@ -28,17 +28,17 @@ class Gunzip:
 
     @property
     def pending(self) -> bool:
-        """`piece` may have more without more input: some is left, or zlib itself stopped in the middle of a copy."""
+        """Whether `piece` may return more without more input: input is left, or the last piece was full."""
         return bool(self._packed) or self._full
 
     def feed(self, packed: bytes) -> None:
-        """Take what was read."""
+        """Add compressed bytes."""
         self._packed += packed
         self._bytes_in += len(packed)
 
     def piece(self) -> bytes:
-        """Unpack a little more; empty when it takes more input."""
-        if self._unpacker.eof:  # several members in a row are one body
+        """Decompress the next piece; empty if more input is needed."""
+        if self._unpacker.eof:  # a body may have several members
             self._unpacker = zlib.decompressobj(_GZIP)
         try:
             piece = self._unpacker.decompress(self._packed, PIECE_BYTES)
@@ -54,5 +54,5 @@ class Gunzip:
 
     @property
     def complete(self) -> bool:
-        """The last member is whole, or none began."""
+        """Whether the last member is complete, or none has started."""
         return self._unpacker.eof or self._bytes_in == 0
