@@ -13,7 +13,6 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -39,39 +38,54 @@ class SettingsError(Exception):
         self.lines = lines
 
 
-@dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The validated values; what a field means stands in `.env.example`."""
+    """The validated values; `.env.example` explains them. A variable is named here and in `settings.py`.
 
-    data_dir: Path
-    secret_key: str
-    keyring: list[str]
-    debug: bool
-    host: str
-    port: int
-    allowed_hosts: list[str]
-    origins: list[str]
-    insecure_http: bool
-    base_url: str
-    database_path: Path
-    redis_url: str
-    sqlite_synchronous: str
-    trusted_proxies: int
-    drain_seconds: int
-    user_running: int
-    user_queued: int
-    user_sockets: int
-    user_prompts_per_minute: int
-    socket_commands_per_second: int
-    failpoint: str
-    admin_user: str
-    admin_password: str
-    local_model: bool
-    openai_api_key: str
-    openai_base_url: str
-    openai_models: list[str]
-    names: frozenset[str]
-    """Every variable that was looked at."""
+    What is wrong goes to `reader`, which raises it all at once at the end.
+    """
+
+    def __init__(self, reader: _Reader, data_dir: Path, *, beside_a_local_portal: bool, testing: bool) -> None:
+        reader.text("PORTAL_DATA_DIR")
+        if data_dir.exists() and not data_dir.is_dir():
+            reader.refuse("PORTAL_DATA_DIR", f"{data_dir} is not a directory. Name another one.")
+        self.data_dir = data_dir
+        self.debug = reader.flag("DEBUG", default=False)
+        self.host = reader.text("HOST", default="127.0.0.1").strip("[]")
+        if self.debug and not is_loopback(self.host):
+            reader.refuse(
+                "DEBUG", f"must be off when HOST is {self.host}: its error pages show internals to everybody."
+            )
+        self.port = reader.number("PORT", default=8000, highest=65535)
+        insecure_http = reader.flag("PORTAL_INSECURE_HTTP", default=False)
+        local_origins = origins_on_loopback(str(self.port)) if beside_a_local_portal else []
+        self.origins = _origins(reader, insecure_http, local_origins)
+        self.allowed_hosts = _hosts(reader, LOOPBACK_HOSTS if beside_a_local_portal else [])
+        self.base_url = _base_url(reader, self.origins)
+        self.trusted_proxies = reader.number("PORTAL_TRUSTED_PROXIES", default=0, highest=10)
+        self.secret_key = _secret_key(reader)
+        self.keyring = _keyring(reader)
+        self.database_path = _database_path(reader, data_dir / "chatsite.sqlite3")
+        self.sqlite_synchronous = reader.choice("PORTAL_SQLITE_SYNCHRONOUS", ["NORMAL", "FULL"])
+        self.redis_url = _redis_url(reader)
+        self.drain_seconds = reader.number("PORTAL_DRAIN_SECONDS", default=20, highest=3600)
+        self.user_running = reader.number("PORTAL_USER_RUNNING", default=3)
+        self.user_queued = reader.number("PORTAL_USER_QUEUED", default=10)
+        self.user_sockets = reader.number("PORTAL_USER_SOCKETS", default=20)
+        self.user_prompts_per_minute = reader.number("PORTAL_USER_PROMPTS_PER_MINUTE", default=30)
+        self.socket_commands_per_second = reader.number("PORTAL_SOCKET_COMMANDS_PER_SECOND", default=20)
+        self.failpoint = reader.text("PORTAL_FAILPOINT")
+        if self.failpoint and not (self.debug or testing):
+            reader.refuse("PORTAL_FAILPOINT", "is for tests only: it stops the portal. Unset it, or set DEBUG=1.")
+        self.admin_user = reader.text("PORTAL_ADMIN_USER", default="admin")
+        self.admin_password = _admin_password(reader, self.admin_user)
+        self.openai_api_key = reader.secret("OPENAI_API_KEY")
+        base_url = _upstream_url(reader)
+        self.openai_base_url = base_url or (OPENAI_BASE_URL if self.openai_api_key else "")
+        self.openai_models = reader.words("OPENAI_MODEL")
+        is_local = reader.flag("PORTAL_LOCAL_MODEL", default=True)
+        self.local_model = is_local and not (self.openai_api_key or base_url)
+        self.names = reader.names
+        """Every variable that was looked at."""
 
     @property
     def https_only(self) -> bool:
@@ -94,53 +108,8 @@ def read_environment(
     secrets_file = data_dir / "secrets.env"
     stored = {name: value or "" for name, value in dotenv_values(secrets_file, interpolate=False).items()}
     reader = _Reader({**stored, **{name: value for name, value in environ.items() if value}})
-
-    reader.text("PORTAL_DATA_DIR")
-    if data_dir.exists() and not data_dir.is_dir():
-        reader.refuse("PORTAL_DATA_DIR", f"{data_dir} is not a directory. Name another one.")
-    debug = reader.flag("DEBUG", default=False)
-    host = reader.text("HOST", default="127.0.0.1").strip("[]")
-    if debug and not is_loopback(host):
-        reader.refuse("DEBUG", f"must be off when HOST is {host}: its error pages show internals to everybody.")
-    port = reader.number("PORT", default=8000, highest=65535)
-    insecure_http = reader.flag("PORTAL_INSECURE_HTTP", default=False)
     beside_a_local_portal = not serving and bool(stored)
-    origins = _origins(reader, insecure_http, origins_on_loopback(str(port)) if beside_a_local_portal else [])
-    failpoint = reader.text("PORTAL_FAILPOINT")
-    if failpoint and not (debug or testing):
-        reader.refuse("PORTAL_FAILPOINT", "is for tests only: it stops the portal. Unset it, or set DEBUG=1.")
-    openai_api_key = reader.secret("OPENAI_API_KEY")
-    openai_base_url = _upstream_url(reader)
-    values = Environment(
-        data_dir=data_dir,
-        secret_key=_secret_key(reader),
-        keyring=_keyring(reader),
-        debug=debug,
-        host=host,
-        port=port,
-        allowed_hosts=_hosts(reader, LOOPBACK_HOSTS if beside_a_local_portal else []),
-        origins=origins,
-        insecure_http=insecure_http,
-        base_url=_base_url(reader, origins),
-        database_path=_database_path(reader, data_dir / "chatsite.sqlite3"),
-        redis_url=_redis_url(reader),
-        sqlite_synchronous=reader.choice("PORTAL_SQLITE_SYNCHRONOUS", ["NORMAL", "FULL"]),
-        trusted_proxies=reader.number("PORTAL_TRUSTED_PROXIES", default=0, highest=10),
-        drain_seconds=reader.number("PORTAL_DRAIN_SECONDS", default=20, highest=3600),
-        user_running=reader.number("PORTAL_USER_RUNNING", default=3),
-        user_queued=reader.number("PORTAL_USER_QUEUED", default=10),
-        user_sockets=reader.number("PORTAL_USER_SOCKETS", default=20),
-        user_prompts_per_minute=reader.number("PORTAL_USER_PROMPTS_PER_MINUTE", default=30),
-        socket_commands_per_second=reader.number("PORTAL_SOCKET_COMMANDS_PER_SECOND", default=20),
-        failpoint=failpoint,
-        admin_user=(admin_user := reader.text("PORTAL_ADMIN_USER", default="admin")),
-        admin_password=_admin_password(reader, admin_user),
-        local_model=reader.flag("PORTAL_LOCAL_MODEL", default=True) and not (openai_api_key or openai_base_url),
-        openai_api_key=openai_api_key,
-        openai_base_url=openai_base_url or (OPENAI_BASE_URL if openai_api_key else ""),
-        openai_models=reader.words("OPENAI_MODEL"),
-        names=reader.names,
-    )
+    values = Environment(reader, data_dir, beside_a_local_portal=beside_a_local_portal, testing=testing)
     reader.finish()
     return values
 
