@@ -26,9 +26,9 @@ from chat.conversations import NotFound
 from chat.generation.accept import Refusal
 from chat.health.model_stats import ModelStatsCache
 from chat.limits import TEXT_BYTES
-from chat.live import subscriptions as news
+from chat.live.subscriptions import Subscription, SubscriptionOverflow
 from chat.models import LanguageModel
-from chat.portal import SCOPE_KEY, Portal
+from chat.portal import Portal, portal_of
 from chat.protocol import UNSET, CloseCode, ProtocolError
 from chat.protocol.objects import ModelChoice, User
 from chat.tasks import TaskSet
@@ -37,8 +37,8 @@ from chat.texts.model_stats import model_choices
 
 logger = logging.getLogger(__name__)
 
-WATCH_SECONDS = 15.0
-NEWS_SECONDS = 1.0
+SESSION_SECONDS = 15.0
+RETRY_SECONDS = 1.0
 BAD_COMMANDS, BAD_SECONDS = 20, 10.0
 
 
@@ -53,7 +53,7 @@ class ChatConsumer(AsyncConsumer):
         self.user: User | None = None
         self.closed = False
         self.followings: dict[uuid.UUID, asyncio.Task[None]] = {}
-        self.news: news.Subscription | None = None
+        self.subscription: Subscription | None = None
         self.tasks = TaskSet("socket")
         self.bad: deque[float] = deque(maxlen=BAD_COMMANDS)
         self.known_changes = 0
@@ -62,14 +62,17 @@ class ChatConsumer(AsyncConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve the socket. At its end all its tasks are cancelled and awaited."""
-        self.portal = scope[SCOPE_KEY]
+        portal = portal_of(scope)
+        if portal is None:
+            raise RuntimeError("this server runs no portal: start it with manage.py serve")
+        self.portal = portal
         try:
             await super().__call__(scope, receive, send)
         finally:
             if self.user is not None:
                 self.portal.sockets[self.user["id"]] -= 1
-            if self.news is not None:
-                self.portal.conversations.news.close(self.news)
+            if self.subscription is not None:
+                self.portal.conversations.subscriptions.close(self.subscription)
             await self.tasks.close()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -113,7 +116,7 @@ class ChatConsumer(AsyncConsumer):
                 models=await self.choices(),
             )
         )
-        self.tasks.start(self.watch_session(), "session")
+        self.tasks.start(self.check_session(), "session")
 
     async def receive(self, message: dict[str, Any]) -> None:
         """Read one command and start its task. Does not wait for answers."""
@@ -184,7 +187,7 @@ class ChatConsumer(AsyncConsumer):
     async def send_prompt(self, command: protocol.PromptCommand) -> None:
         """Send `accepted` and follow the generation, or send `refused`."""
         try:
-            accepted = await self.portal.runner.send(self.user_id, command, self.news)
+            accepted = await self.portal.runner.send(self.user_id, command, self.subscription)
         except Refusal as refusal:
             await self.emit(frames.refused(command.key, refusal, self.language))
             return
@@ -241,32 +244,32 @@ class ChatConsumer(AsyncConsumer):
 
     async def watch(self, conversation: uuid.UUID | None) -> None:
         """Set the conversation that the tab shows. The first `watch` opens the tab's subscription."""
-        if self.news is None:
-            self.news = self.portal.conversations.news.open(self.user_id)
-            self.tasks.start(self.send_news(self.news), "news")
+        if self.subscription is None:
+            self.subscription = self.portal.conversations.subscriptions.open(self.user_id)
+            self.tasks.start(self.send_changes(self.subscription), "changes")
         try:
-            await self.portal.conversations.watch(self.news, conversation)
+            await self.portal.conversations.watch(self.subscription, conversation)
         except NotFound:
             await self.emit(frames.error(Code.NOT_FOUND, self.language))
         except DatabaseError:
             logger.exception("a conversation can't be watched now")
             await self.emit(frames.error(Code.INTERNAL, self.language))
 
-    async def send_news(self, watch: news.Subscription) -> None:
+    async def send_changes(self, subscription: Subscription) -> None:
         """Send the frames of a subscription when the socket has room for them."""
         room = self.scope.get("portal.room", _always)
         while not self.closed:
             try:
-                await watch.wait()
+                await subscription.wait()
                 await room()
-                for frame in await self.portal.conversations.told(watch):
+                for frame in await self.portal.conversations.pending_frames(subscription):
                     await self.emit(frame)
                     await room()
-            except (TimeoutError, news.SubscriptionOverflow):
+            except (TimeoutError, SubscriptionOverflow):
                 await self.give_up()
             except DatabaseError:
-                logger.exception("news wait for the database")
-                await asyncio.sleep(NEWS_SECONDS)
+                logger.exception("changes wait for the database")
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def heartbeat(self) -> None:
         """Send the last seq of each followed generation. A page that is behind and gets no frame follows again."""
@@ -283,11 +286,11 @@ class ChatConsumer(AsyncConsumer):
         self.known_changes = changes
         return choices
 
-    async def watch_session(self) -> None:
+    async def check_session(self) -> None:
         """Check the session and send a heartbeat every 15 s. When the portal shuts down, send `restart` and return."""
         while not self.closed:
             try:
-                async with asyncio.timeout(WATCH_SECONDS):
+                async with asyncio.timeout(SESSION_SECONDS):
                     await self.portal.runner.draining.wait()
             except TimeoutError:
                 try:

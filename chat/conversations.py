@@ -30,7 +30,7 @@ class Conversations:
     """Commands on the conversations of all users."""
 
     def __init__(self, database: Database) -> None:
-        self.news = Subscriptions()
+        self.subscriptions = Subscriptions()
         self._database = database
 
     async def create(self, user_id: int) -> uuid.UUID:
@@ -44,7 +44,7 @@ class Conversations:
         `options` are merged into the stored ones; None removes an option.
         """
         changed = await self._database.write(lambda: _change(user_id, conversation, changes))
-        self.news.tell(user_id, conversation)
+        self.subscriptions.publish(user_id, conversation)
         return changed
 
     async def delete(self, user_id: int, conversation: uuid.UUID) -> None:
@@ -53,7 +53,7 @@ class Conversations:
         mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
         if not await self._database.write(lambda: mine.update(deleted_at=timezone.now())):
             raise NotFound
-        self.news.tell(user_id, conversation)
+        self.subscriptions.publish(user_id, conversation)
 
     async def restore(self, user_id: int, conversation: uuid.UUID) -> None:
         """Restore a deleted conversation. Raises NotFound if it was purged."""
@@ -61,29 +61,30 @@ class Conversations:
         deleted = Conversation.objects.filter(owner_id=user_id, pk=conversation).exclude(deleted_at=None)
         if not await self._database.write(lambda: deleted.update(deleted_at=None)):
             raise NotFound
-        self.news.tell(user_id, conversation)
+        self.subscriptions.publish(user_id, conversation)
 
-    async def watch(self, watch: Subscription, conversation: uuid.UUID | None) -> None:
+    async def watch(self, subscription: Subscription, conversation: uuid.UUID | None) -> None:
         """Set the conversation that a tab shows, and mark its answers as seen. Raises NotFound."""
-        before, watch.conversation = watch.conversation, conversation  # at once: no event may get lost
+        before = subscription.conversation
+        subscription.conversation = conversation  # at once: no event may get lost
         if conversation is not None:
             # guard: a conversation is watched by its owner
-            found = Conversation.objects.owned_by(watch.user_id).filter(pk=conversation)
+            found = Conversation.objects.owned_by(subscription.user_id).filter(pk=conversation)
             known = await self._database.read(found.with_state().first)
             if known is None:
-                watch.conversation = before
+                subscription.conversation = before
                 raise NotFound
             if known.unread:  # type: ignore[attr-defined]  # annotated by with_state
                 await self._database.write(lambda: found.update(seen_at=timezone.now()))
-                self.news.tell(watch.user_id, conversation)
+                self.subscriptions.publish(subscription.user_id, conversation)
 
-    async def told(self, watch: Subscription) -> list[Frame]:
+    async def pending_frames(self, subscription: Subscription) -> list[Frame]:
         """Return the frames of a tab's pending changes. After a DatabaseError the changes are still pending."""
-        conversations, messages = watch.take()
+        conversations, messages = subscription.take()
         try:
-            return await self._database.read(frames, watch.user_id, conversations, messages)
+            return await self._database.read(frames, subscription.user_id, conversations, messages)
         except DatabaseError:
-            watch.put_back(conversations, messages)
+            subscription.put_back(conversations, messages)
             raise
 
     async def purge(self) -> None:

@@ -44,7 +44,7 @@ PAGES = (
     "docs/protocol.md",
     "docs/operations.md",
 )
-LONGEST = {"README.md": 120, "CONTRIBUTING.md": 140, "docs/architecture.md": 240}
+LONGEST = {"README.md": 120, "CONTRIBUTING.md": 140, "docs/architecture.md": 250}
 CLOSE_NAMES = {code.name.lower(): int(code) for code in protocol.CloseCode}
 
 Row = dict[str, str]

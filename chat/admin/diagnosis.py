@@ -1,4 +1,4 @@
-"""The doctor's page of a provider, and the card of findings on the provider's own page.
+"""The page that examines a provider, and the card of findings on the provider's own page.
 
 An examination runs as long as its request does: whoever leaves the page ends it.
 """

@@ -116,11 +116,11 @@ async def rate_limits(examination: Examination) -> Verdict:
     headers: dict[str, str] = {}
     for exchange in examination.questions.all:
         headers |= exchange.rate_limits
-    told = {"headers": {name[:60]: examination.questions.shown(value) for name, value in sorted(headers.items())[:12]}}
+    shown = {"headers": {name[:60]: examination.questions.shown(value) for name, value in sorted(headers.items())[:12]}}
     for exchange in examination.questions.all:
         if exchange.error is not None and exchange.error.code in (Code.UPSTREAM_RATE_LIMITED, Code.UPSTREAM_QUOTA):
-            return "odd", {**told, **error_detail(exchange.error)}
-    return "good", {"case": "told" if headers else "silent", **told}
+            return "odd", {**shown, **error_detail(exchange.error)}
+    return "good", {"case": "told" if headers else "silent", **shown}
 
 
 def _came(examination: Examination, exchange: Exchange) -> Verdict:

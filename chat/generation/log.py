@@ -182,7 +182,7 @@ class Log:
         event = asyncio.Event()
         self._listeners.add(event)
         try:
-            told = -1
+            sent_version = -1
             # guard: a place counts in its own log only
             # guard: a place beyond the log is none
             if epoch == self.epoch and 0 <= after <= self.seq:
@@ -192,8 +192,8 @@ class Log:
                 place = self.seq
                 yield self.snapshot()
             while True:
-                if self.final is None and told != self._status_version:
-                    told = self._status_version
+                if self.final is None and sent_version != self._status_version:
+                    sent_version = self._status_version
                     yield self._status_now()
                 elif self.seq > place:
                     delta = self.since(place)

@@ -1,4 +1,4 @@
-"""Run one generation from the queue to its end. Only this module catches ProviderError."""
+"""Run one generation from the queue to its end, whatever goes wrong on the way."""
 
 from __future__ import annotations
 

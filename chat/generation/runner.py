@@ -184,7 +184,7 @@ class Runner:
         if not admitted.duplicate:
             self._enqueue(user_id, admitted)
             added = (admitted.user_message, admitted.assistant_message)
-            self.conversations.news.tell(user_id, admitted.conversation, added, by)
+            self.conversations.subscriptions.publish(user_id, admitted.conversation, added, by)
         return admitted
 
     def _enqueue(self, user_id: int, admitted: Admitted) -> None:
@@ -229,7 +229,7 @@ class Runner:
     async def _finish(self, log: Log, end: store.End) -> None:
         log.closing = True
         # guard: only an answer that a tab shows is stored as seen
-        end = replace(end, seen=self.conversations.news.is_watched(log.owner_id, log.conversation))
+        end = replace(end, seen=self.conversations.subscriptions.is_watched(log.owner_id, log.conversation))
         try:
             await self._store(end)
         except Exception:
@@ -252,7 +252,7 @@ class Runner:
     def _tell_of(self, log: Log) -> None:
         """Notify the owner's tabs that the state of the conversation has changed."""
         if log.conversation is not None:
-            self.conversations.news.tell(log.owner_id, log.conversation)
+            self.conversations.subscriptions.publish(log.owner_id, log.conversation)
 
     def _end_overdue(self) -> None:
         """Fail the generations that have been queued for QUEUE_SECONDS."""

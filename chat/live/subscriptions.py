@@ -64,22 +64,22 @@ class Subscriptions:
     """The open subscriptions of all users."""
 
     def __init__(self) -> None:
-        self._watches: dict[int, set[Subscription]] = {}
+        self._by_user: dict[int, set[Subscription]] = {}
 
     def open(self, user_id: int) -> Subscription:
         """Open a subscription that shows no conversation yet."""
-        watch = Subscription(user_id)
-        self._watches.setdefault(user_id, set()).add(watch)
-        return watch
+        subscription = Subscription(user_id)
+        self._by_user.setdefault(user_id, set()).add(subscription)
+        return subscription
 
-    def close(self, watch: Subscription) -> None:
+    def close(self, subscription: Subscription) -> None:
         """Remove a subscription whose tab is gone."""
-        watches = self._watches.get(watch.user_id, set())
-        watches.discard(watch)
-        if not watches:
-            self._watches.pop(watch.user_id, None)
+        subscriptions = self._by_user.get(subscription.user_id, set())
+        subscriptions.discard(subscription)
+        if not subscriptions:
+            self._by_user.pop(subscription.user_id, None)
 
-    def tell(
+    def publish(
         self,
         user_id: int,
         conversation: uuid.UUID,
@@ -91,29 +91,29 @@ class Subscriptions:
         `by`: the tab that sent the messages. It gets their ids in the frame `accepted` instead.
         """
         # guard: events go to the tabs of their user
-        for watch in self._watches.get(user_id, ()):
-            watch.add(conversation, messages if watch is not by else ())
+        for subscription in self._by_user.get(user_id, ()):
+            subscription.add(conversation, messages if subscription is not by else ())
 
     def is_watched(self, user_id: int, conversation: uuid.UUID | None) -> bool:
         """Return whether a tab of the user shows the conversation."""
         return conversation is not None and any(
-            watch.conversation == conversation for watch in self._watches.get(user_id, ())
+            subscription.conversation == conversation for subscription in self._by_user.get(user_id, ())
         )
 
 
 def frames(user_id: int, conversations: Collection[uuid.UUID], messages: Collection[uuid.UUID]) -> list[Frame]:
     """Read the conversations and messages and return their frames, conversations first."""
     there = {one.pk: one for one in Conversation.objects.owned_by(user_id).filter(pk__in=conversations).with_state()}
-    told: list[Frame] = []
+    found: list[Frame] = []
     for conversation_id in conversations:
         if (conversation := there.get(conversation_id)) is not None:
-            told.append(ConversationChanged(_conversation_fields(conversation), deleted=False))
+            found.append(ConversationChanged(_conversation_fields(conversation), deleted=False))
         else:
-            told.append(ConversationChanged({"id": str(conversation_id)}, deleted=True))
+            found.append(ConversationChanged({"id": str(conversation_id)}, deleted=True))
     added = Message.objects.owned_by(user_id).filter(pk__in=messages).select_related("generation")
     for message in added.order_by("created_at", "id"):
-        told.append(MessageAdded(str(message.conversation_id), _message_fields(message)))
-    return told
+        found.append(MessageAdded(str(message.conversation_id), _message_fields(message)))
+    return found
 
 
 def _conversation_fields(conversation: Conversation) -> ListedConversation:

@@ -367,14 +367,14 @@ async def _error_body(response: httpx.Response, request: _Request, seconds: floa
 
 
 def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
-    told = headers.get("content-encoding", "")
-    encodings = [name.strip().lower() for name in told.split(",")]
+    encoding = headers.get("content-encoding", "")
+    encodings = [name.strip().lower() for name in encoding.split(",")]
     encodings = [name for name in encodings if name not in ("", "identity")]
     if not encodings:
         return None
     if encodings not in (["gzip"], ["x-gzip"]):
         # As it is written: a key in small letters is not known.
-        raise ProviderError(Code.UPSTREAM_ENCODING, redact(told))
+        raise ProviderError(Code.UPSTREAM_ENCODING, redact(encoding))
     return Gunzip()
 
 

@@ -1,4 +1,4 @@
-"""The doctor in the admin: who may call it, what it will take, the findings as they come, the card, and its advice."""
+"""Diagnosis in the admin: who may call it, what it will take, the findings as they come, the card, and its advice."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def test_who_may_not_change_models_sets_nothing_of_them(colleague, provider, bro
     assert provider.models.get().context_window == 8192
 
 
-def test_a_new_provider_has_no_doctor_yet(browse):
-    assert "doctor-heading" not in browse.get("/admin/chat/provider/add/").content.decode()
+def test_a_new_provider_has_no_diagnosis_yet(browse):
+    assert "diagnosis-heading" not in browse.get("/admin/chat/provider/add/").content.decode()
 
 
 def test_a_provider_without_models_asks_for_a_name(browse, provider, upstream):

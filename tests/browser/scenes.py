@@ -327,7 +327,7 @@ def menus(stage: Stage, page: Page) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def doctor(stage: Stage, page: Page) -> Iterator[None]:
+def diagnosis(stage: Stage, page: Page) -> Iterator[None]:
     """A provider that was examined just now, with a suggestion."""
     open_page(stage, page, "/admin/chat/provider/1/examine/")
     page.locator("[name=model]").fill("behaving:refuses-usage+one-piece+ignores-stop")
@@ -357,5 +357,5 @@ SCENES = (
     Scene("admin", at("/admin/"), who="staff"),
     Scene("usage", at("/admin/chat/usagerecord/"), who="staff"),
     Scene("provider", at("/admin/chat/provider/1/change/"), who="staff"),
-    Scene("doctor", doctor, who="staff"),
+    Scene("diagnosis", diagnosis, who="staff"),
 )

@@ -15,7 +15,7 @@ from tests.support.upstream import Upstream
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = {"serious", "critical"}
 WIDE, PHONE = (1280, 800), (360, 740)
-ON_PHONES_TOO = {"doctor", "long", "panel", "streaming", "usage"}
+ON_PHONES_TOO = {"diagnosis", "long", "panel", "streaming", "usage"}
 CASES = [
     pytest.param(scene, size, id=f"{scene.name}-{size[0]}")
     for scene in SCENES

@@ -1,4 +1,4 @@
-"""The doctor's page: findings appear as they come, the card stays, and its advice is one click away."""
+"""The page that examines a provider: findings appear as they come, the card stays, and its advice is one click away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL = "behaving:refuses-usage+thinks"
 
 
 @pytest.fixture
-def doctor(page: Page, portal: Portal, upstream: Upstream) -> Iterator[Page]:
+def diagnosis(page: Page, portal: Portal, upstream: Upstream) -> Iterator[Page]:
     """The page of the provider that the environment names."""
     upstream.play("GET /v1/models", document({"data": [{"id": MODEL, "context_length": 8192}]}))
     log_in(page, portal)
@@ -30,8 +30,8 @@ def doctor(page: Page, portal: Portal, upstream: Upstream) -> Iterator[Page]:
     portal.change(UsageRecord.objects.filter(source="probe").delete)
 
 
-def test_findings_appear_as_they_come_and_stay(doctor: Page, upstream: Upstream) -> None:
-    page = doctor
+def test_findings_appear_as_they_come_and_stay(diagnosis: Page, upstream: Upstream) -> None:
+    page = diagnosis
     expect(page.locator("[data-part=not-examined]")).to_be_visible()
     page.get_by_role("link", name="Examine…").click()
     expect(page.locator("[data-part=cost]")).to_contain_text("at most 7 questions")
@@ -68,8 +68,8 @@ def test_findings_appear_as_they_come_and_stay(doctor: Page, upstream: Upstream)
     expect(page.locator("[data-part=changes]")).to_have_count(0)
 
 
-def test_leaving_the_page_ends_the_examination(doctor: Page, upstream: Upstream) -> None:
-    page = doctor
+def test_leaving_the_page_ends_the_examination(diagnosis: Page, upstream: Upstream) -> None:
+    page = diagnosis
     upstream.play("slow", answer("1, 2, ", Gate("never"), "3"))
     page.get_by_role("link", name="Examine…").click()
     page.locator("[name=model]").fill("slow")
@@ -80,8 +80,8 @@ def test_leaving_the_page_ends_the_examination(doctor: Page, upstream: Upstream)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_card_fits_a_phone(doctor: Page, upstream: Upstream, width: int) -> None:
-    page = doctor
+def test_the_card_fits_a_phone(diagnosis: Page, upstream: Upstream, width: int) -> None:
+    page = diagnosis
     page.set_viewport_size({"width": width, "height": 800})
     page.get_by_role("link", name="Examine…").click()
     page.locator("[name=model]").fill(MODEL)
@@ -90,8 +90,8 @@ def test_the_card_fits_a_phone(doctor: Page, upstream: Upstream, width: int) -> 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_what_it_costs_follows_the_model(doctor: Page, portal: Portal) -> None:
-    page = doctor
+def test_what_it_costs_follows_the_model(diagnosis: Page, portal: Portal) -> None:
+    page = diagnosis
     (model,) = portal.rows(LanguageModel.objects.filter(name="fake"))
     price = Price(model=model, prompt=Decimal("2.5"), completion=10, valid_from=datetime(2026, 1, 1, tzinfo=UTC))
     portal.change(price.save)
@@ -105,8 +105,10 @@ def test_what_it_costs_follows_the_model(doctor: Page, portal: Portal) -> None:
     portal.change(Price.objects.all().delete)
 
 
-def test_blanks_are_no_model_and_a_failure_leaves_the_keyboard_where_it_was(doctor: Page, upstream: Upstream) -> None:
-    page = doctor
+def test_blanks_are_no_model_and_a_failure_leaves_the_keyboard_where_it_was(
+    diagnosis: Page, upstream: Upstream
+) -> None:
+    page = diagnosis
     page.get_by_role("link", name="Examine…").click()
     button, status = page.get_by_role("button", name="Examine"), page.locator("[data-part=status]")
     page.locator("[name=model]").fill("   ")

@@ -15,14 +15,14 @@ class EmptyDatabase:
         self.watched = []
 
     async def read(self, work, *args):
-        self.watched.append(self.conversations.news.is_watched(1, self.conversation))
+        self.watched.append(self.conversations.subscriptions.is_watched(1, self.conversation))
 
 
 async def test_a_tab_watches_from_the_moment_it_says_so_and_not_what_is_not_there():
     before, conversation = uuid.uuid4(), uuid.uuid4()
     database = EmptyDatabase(conversation)
     database.conversations = conversations = Conversations(database)
-    tab = conversations.news.open(1)
+    tab = conversations.subscriptions.open(1)
     tab.conversation = before
 
     with pytest.raises(NotFound):

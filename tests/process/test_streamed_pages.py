@@ -20,7 +20,7 @@ def rename_ledger(old: str, new: str) -> None:
 
 
 def examine(portal: Portal) -> list[bytes]:
-    """The doctor's lines, the last one being all that came of it. Raises httpx.RemoteProtocolError after a cut."""
+    """The lines of an examination; the last one is its whole result. Raises httpx.RemoteProtocolError after a cut."""
     admin = portal.admin()
     (provider,) = portal.rows(Provider.objects.filter(name="environment"))
     path = f"/admin/chat/provider/{provider.pk}/examine/"

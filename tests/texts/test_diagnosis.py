@@ -20,7 +20,7 @@ DETAILS = {
 }  # fmt: skip
 
 
-def test_the_tables_know_what_the_doctor_knows():
+def test_the_tables_name_every_check_result_and_code():
     assert set(findings.CHECKS) == set(CHECKS)
     assert set(findings.MARKS) == set(RESULTS)
     assert set(CODES) == set(Code.of(Kind.UPSTREAM))

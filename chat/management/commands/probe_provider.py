@@ -40,9 +40,10 @@ class Command(BaseCommand):
         if not model:
             raise CommandError(f"{provider.name} has no models yet; name one with --model.")
         rate = examination.rate_of(provider, model)
-        told = estimate(rate)
-        money = f", at most {money_in_words(told.money, rate.currency)}" if rate else ", no price is set"
-        self.stderr.write(f"Asking {model}: at most {told.requests} questions, about {told.tokens} tokens{money}.")
+        estimated = estimate(rate)
+        money = f", at most {money_in_words(estimated.money, rate.currency)}" if rate else ", no price is set"
+        size = f"at most {estimated.requests} questions, about {estimated.tokens} tokens"
+        self.stderr.write(f"Asking {model}: {size}{money}.")
         try:
             findings = async_to_sync(self._examine)(provider, model)
         except CredentialsUnreadable as error:

@@ -1,5 +1,5 @@
 // @ts-check
-// The doctor's page: each finding is shown as it comes. Without this script the same form answers with the whole card.
+// The page that examines a provider: each finding is shown as it comes. Without this script the same form answers with the whole card.
 
 const LINES = "application/x-ndjson";
 
