@@ -6,6 +6,7 @@ import socket as sockets
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -143,9 +144,10 @@ async def test_a_name_that_hangs_in_dns_holds_up_neither_other_providers_nor_the
     portal.add_provider("hanging", "http://hangs.test/v1", max_retries=0, connect_seconds=1.0)
     socket = await portal.connect()
     (hanging,) = (model["id"] for model in socket.hello["models"] if model["label"] == "hanging")
-    failing = [(await socket.prompt(f"anybody? {n}", model=hanging))["generation"] for n in range(9)]
-    for generation in failing:
-        finished = await socket.next("finished", generation=generation)
+    for n in range(9):  # not one after the other: an end would be passed over by whoever waits for `accepted`
+        await socket.command("send", key=str(uuid.uuid4()), conversation=None, text=f"anybody? {n}", model=hanging)
+    for _ in range(9):
+        finished = await socket.next("finished")
         assert (finished["state"], finished["code"]) == ("failed", "upstream_unreachable")
     # By a name as well, so that it takes a look-up.
     portal.add_provider("other", f"http://localhost:{upstream.port}/v1")
