@@ -1,4 +1,4 @@
-"""The ASGI application: probes, pages and sockets around one runner. Pure ASGI, so that any server can run it."""
+"""The ASGI application with health probes, pages and sockets around one runner. Any ASGI server can run it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DISK_BYTES = 100 * 1024 * 1024
 
 
 def build_application(runner: Runner) -> Application:
-    """Everything that the portal answers."""
+    """Return the application for all paths of the portal."""
     pages: Any = get_asgi_application()
     sockets = websocket_application()
     portal = Portal(runner)
@@ -47,9 +47,9 @@ def build_application(runner: Runner) -> Application:
 
 
 async def why_not_ready(runner: Runner) -> str:
-    """Why no work should be sent here, '' when all is well: draining, the database doesn't write, the disk is full.
+    """Return why the portal is not ready, or '': it is draining, the database can't be written, or the disk is full.
 
-    The probes are answered before Django, so that they need no allowed host and no thread of the pages.
+    Django does not handle the probes, so that they need no allowed host and no page thread.
     """
     if runner.draining.is_set():
         return "draining"
@@ -65,7 +65,7 @@ async def why_not_ready(runner: Runner) -> str:
 
 
 def _nothing() -> None:
-    """A transaction without a change."""
+    """Do nothing, inside a transaction."""
 
 
 async def _plain(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:

@@ -1,7 +1,7 @@
-"""Reads and judges the environment variables, and says everything that is wrong with them at once.
+"""Read and validate the environment variables, and report all errors at once.
 
-Knows no Django: `settings.py` turns the result into settings. Values come from the process environment, then from
-`secrets.env` in the data directory, then from the defaults here.
+Does not import Django: `settings.py` turns the result into settings. Values come from the process environment, or else
+from `secrets.env` in the data directory, or else from the defaults here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from chatsite.local_environment import LOOPBACK_HOSTS, origins_on_loopback
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 SECRETS = ("SECRET_KEY", "PORTAL_KEYRING", "PORTAL_ADMIN_PASSWORD", "OPENAI_API_KEY")
 SHORTEST_SECRET_KEY = 32
-# SQLite's locks and its shared memory file do not work there.
+# SQLite's locks and its shared-memory file do not work on these.
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "fuse.glusterfs", "afs"}
 GUESSABLE = {"admin", "password", "changeme", "change-me", "secret", "chatsite"}
 
 
 class SettingsError(Exception):
-    """The portal must not start; `lines` has one sentence for each wrong variable, its name first."""
+    """The environment is invalid. `lines` has one sentence for each wrong variable, starting with its name."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -85,7 +85,7 @@ class Environment:
         is_local = reader.flag("PORTAL_LOCAL_MODEL", default=True)
         self.local_model = is_local and not (self.openai_api_key or base_url)
         self.names = reader.names
-        """Every variable that was looked at."""
+        """All variables that were read."""
 
     @property
     def https_only(self) -> bool:
@@ -99,10 +99,10 @@ class Environment:
 def read_environment(
     environ: Mapping[str, str], *, base_dir: Path, serving: bool = True, testing: bool = False
 ) -> Environment:
-    """Read everything, or raise SettingsError with every fault found.
+    """Read and validate all variables. Raises SettingsError with all errors.
 
-    `serving` is false for commands that answer no requests: beside a portal that `./run.py` keeps (there is a
-    `secrets.env`) they need no ALLOWED_HOSTS and PORTAL_ORIGINS. `testing` allows PORTAL_FAILPOINT.
+    `serving` is False for commands that answer no requests: with a `secrets.env`, which `./run.py` makes, they need
+    neither ALLOWED_HOSTS nor PORTAL_ORIGINS. `testing` allows PORTAL_FAILPOINT.
     """
     data_dir = Path(environ.get("PORTAL_DATA_DIR") or base_dir / "var").expanduser().absolute()
     secrets_file = data_dir / "secrets.env"
@@ -124,7 +124,7 @@ def is_loopback(host: str) -> bool:
 
 
 class _Reader:
-    """environs over one mapping, with our own sentences, and with the typo guard at the end."""
+    """Reads one mapping with environs. Collects errors in our wording, and reports misspelt names."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values = dict(values)
@@ -160,7 +160,7 @@ class _Reader:
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
 
     def secret(self, name: str) -> str:
-        """A secret, or the content of the file that NAME_FILE names (mounted secrets)."""
+        """Return a secret, or the content of the file in NAME_FILE (mounted secrets)."""
         if path := self.values.get(f"{name}_FILE"):
             try:
                 content = Path(path).read_text(encoding="utf-8").strip()
@@ -176,7 +176,7 @@ class _Reader:
         self.lines.setdefault(name, sentence)
 
     def finish(self) -> None:
-        """Raise if anything was wrong, typing errors in names of ours included."""
+        """Raise SettingsError if there were errors, including misspelt names."""
         try:
             self.env.seal()
         except EnvValidationError as error:
@@ -194,12 +194,12 @@ class _Reader:
         self._names.add(name)
         self.hints[name] = hint
         value = parse(name, default, **options)
-        # environs answers None for a value that it has noted as wrong.
+        # environs returns None for an invalid value.
         return default if value is None else value
 
 
 class _MappingEnv(Env):
-    """environs reads os.environ; tests and secrets.env need it to read what it is given."""
+    """An Env that reads a given mapping instead of os.environ."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(eager=False, expand_vars=False)
@@ -262,7 +262,7 @@ def _origins(reader: _Reader, insecure_http: bool, default: list[str]) -> list[s
 
 
 def _without_default_port(origin: str) -> str:
-    """Browsers leave the default port out of the Origin header, and write the host in lower case."""
+    """Normalise an origin as browsers send it: without the default port, and with the host in lower case."""
     return re.sub(r"^(http://.*):80$|^(https://.*):443$", r"\1\2", origin.rstrip("/").lower())
 
 
@@ -289,7 +289,7 @@ def _database_path(reader: _Reader, default: Path) -> Path:
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system `path` lies on; empty where the system does not tell (only Linux does)."""
+    """Return the type of the file system of `path`, or '' if it is unknown (on systems other than Linux)."""
     try:
         mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
@@ -343,12 +343,12 @@ def _is_web_address(url: str) -> bool:
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for a port that is no number
+        _ = parts.port  # raises for an invalid port
     except ValueError:
         return None
     return parts
 
 
 def describe(lines: Iterable[str]) -> str:
-    """What goes to stderr before the portal refuses to start."""
+    """Format the errors for stderr."""
     return "".join(f"chatsite: {line}\n" for line in lines)

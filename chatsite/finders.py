@@ -1,5 +1,6 @@
-"""Publishes exactly the named files of node_modules as `vendor/…`, so that nothing else of a package reaches a browser;
-and the bundle as `bundle/…`."""
+"""Publish the named files of node_modules as `vendor/…`, without other files of their packages, and the bundle as
+`bundle/…`.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +24,11 @@ VENDOR_FILES = {
     f"vendor/highlight/languages/{language}.js": f"@highlightjs/cdn-assets/es/languages/{language}.min.js"
     for language in LANGUAGES
 }
-"""Static name → file below node_modules."""
+"""Static name → file in node_modules."""
 
 
 class VendorStorage(FileSystemStorage):
-    """Answers to the published names with the files of node_modules."""
+    """A storage that maps the published names to files of node_modules."""
 
     def path(self, name: str) -> str:
         return str(Path(self.location) / VENDOR_FILES[name])
@@ -57,7 +58,7 @@ class VendorFinder(BaseFinder):
 
 
 class BundleFinder(BaseFinder):
-    """The static-files finder of the bundle, which need not be there."""
+    """The static-files finder of the bundle, which may be missing."""
 
     prefix = "bundle"
 

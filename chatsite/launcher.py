@@ -1,4 +1,4 @@
-"""The commands of `./run.py`. The standard library only: `serve` and `setup` run before anything is installed."""
+"""The commands of `./run.py`. It imports only the standard library, to run before anything is installed."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from chatsite.install import (
 from chatsite.progress import HEARTBEAT_SECONDS, Failed, heartbeat, say
 
 SLOW_CHECKS = ("mypy", "templates")
-"""They run beside the tests."""
-WORKERS = ["-n", "2", "--dist", "worksteal"]  # most of a test's time is waiting
+"""Checks that run in parallel to the tests."""
+WORKERS = ["-n", "2", "--dist", "worksteal"]  # tests spend most of their time waiting
 
 
 def main(arguments: list[str], usage: str) -> int:
-    """Run one command of `./run.py`; returns its exit code. `usage` is shown for --help and for an unknown command."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # subprocess.run ends its child on the way out
+    """Run one command of `./run.py` and return its exit code. --help and unknown commands print `usage`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # on exit, subprocess.run kills its child
     command, rest = (arguments[:1] or ["serve"])[0], arguments[1:]
     if command not in COMMANDS or (rest and command not in WITH_ARGUMENTS):
         sys.stdout.write(usage)
         return 0 if command in ("-h", "--help", "help") else 2
-    if os.environ.get("PORTAL_DATA_DIR"):  # relative to where it was typed
+    if os.environ.get("PORTAL_DATA_DIR"):  # relative to the current directory
         os.environ["PORTAL_DATA_DIR"] = os.path.abspath(os.path.expanduser(os.environ["PORTAL_DATA_DIR"]))
     os.chdir(ROOT)
     try:
@@ -53,15 +53,15 @@ def main(arguments: list[str], usage: str) -> int:
 
 
 def serve() -> int:
-    """Set up, then become the portal; returns an exit code only when the set-up failed."""
+    """Set up, then replace this process by the portal. Returns an exit code only if the set-up failed."""
     code = setup()
     if code == 0:
-        os.execv(PYTHON, [PYTHON, "manage.py", "serve"])  # the process that was started is the portal
+        os.execv(PYTHON, [PYTHON, "manage.py", "serve"])  # so that the started process is the portal
     return code
 
 
 def setup() -> int:
-    """Install, fill in secrets and defaults, migrate; returns the exit code of `setup_portal`."""
+    """Install, fill in secrets and defaults, and migrate. Return the exit code of `setup_portal`."""
     with only_one_at_a_time():
         install("requirements.lock")
         install_browser_libraries()
@@ -77,13 +77,13 @@ def setup() -> int:
 
 
 def check() -> int:
-    """Run every check; 1 when one fails."""
+    """Run all checks. Return 1 if one fails."""
     install_for_developers()
     return report(run_checks())
 
 
 def test(*arguments: str) -> int:
-    """Run every check and every test; arguments go to pytest."""
+    """Run all checks and tests. `arguments` go to pytest."""
     install_for_developers()
     with beside(SLOW_CHECKS) as slow:
         failed = run_checks(without=SLOW_CHECKS)
@@ -93,7 +93,7 @@ def test(*arguments: str) -> int:
 
 
 def run_tests(*arguments: str) -> list[str]:
-    """Run the tests of JavaScript, then pytest; the names of what failed."""
+    """Run the JavaScript tests, then pytest. Return the names of the failed ones."""
     failed = []
     scripts = sorted(glob.glob("tests/js/**/*.test.*js", recursive=True))
     if scripts and not run_check("node --test", [node(), "--test"] + scripts, show=True):
@@ -104,31 +104,31 @@ def run_tests(*arguments: str) -> list[str]:
 
 
 def shots(*arguments: str) -> int:
-    """Make the pictures of the page."""
+    """Take the screenshots of the page."""
     install_for_developers()
     return subprocess.run([PYTHON, "-m", "tests.browser.shots"] + list(arguments)).returncode
 
 
 def bench(*arguments: str) -> int:
-    """Also without a name, or with a wrong one: then it says which there are."""
+    """Run a measurement. Without a valid name, it lists the measurements."""
     install_for_developers()
     return subprocess.run([PYTHON, "-m", "bench"] + list(arguments)).returncode
 
 
 def scoreboard(*arguments: str) -> int:
-    """Play the reliability figures."""
+    """Measure the reliability figures."""
     install_for_developers()
     return subprocess.run([PYTHON, "-m", "tests.reliability"] + list(arguments)).returncode
 
 
 def lock(*arguments: str) -> int:
-    """Write the lock files again; `arguments` go to uv."""
+    """Write the lock files. `arguments` go to uv."""
     lock_packages(*arguments)
     return 0
 
 
 def checks() -> dict[str, list[str]]:
-    """Name → command of every check."""
+    """Return name → command of all checks."""
     return {
         "ruff check": [PYTHON, "-m", "ruff", "check", "--quiet", "."],
         "ruff format": [PYTHON, "-m", "ruff", "format", "--quiet", "--check", "."],
@@ -144,13 +144,13 @@ def checks() -> dict[str, list[str]]:
 
 
 def run_checks(without: Collection[str] = ()) -> list[str]:
-    """Run the checks, also after one failed: a developer wants the whole list."""
+    """Run the checks, also after a failure. Return the names of the failed ones."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     return [name for name, command in checks().items() if name not in without and not run_check(name, command)]
 
 
 def run_check(name: str, arguments: list[str], show: bool = False) -> bool:
-    """One line for a check that is satisfied; what the others have to say follows theirs."""
+    """Run a check and print its outcome; if it fails, with its output. Return whether it succeeded."""
     start = time.monotonic()
     with heartbeat(start, A_DAY if show else HEARTBEAT_SECONDS):
         done = subprocess.run(arguments, stdout=None if show else subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -159,7 +159,7 @@ def run_check(name: str, arguments: list[str], show: bool = False) -> bool:
 
 
 def say_outcome(name: str, code: int, when: str, output: bytes | None) -> None:
-    """Say how a check ended; what it had to say follows when it failed."""
+    """Print the outcome of a check; if it failed, with its output."""
     say(f"{name:<18} {'FAILED' if code else 'ok'} {when}")
     if code and output:
         sys.stdout.write(output.decode("utf-8", "replace"))
@@ -167,7 +167,7 @@ def say_outcome(name: str, code: int, when: str, output: bytes | None) -> None:
 
 
 class CheckBeside:
-    """A check that runs while something else does. What it says is kept until `finish`."""
+    """A check that runs in parallel. Its output is held back until `finish`."""
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name = name
@@ -175,14 +175,14 @@ class CheckBeside:
         self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.STDOUT)
 
     def finish(self) -> bool:
-        """Wait for its end and say how it went; whether it is satisfied."""
+        """Wait for the check and print its outcome. Return whether it succeeded."""
         code = self._process.wait()
         self._output.seek(0)
         say_outcome(self.name, code, "beside the tests", self._output.read())
         return code == 0
 
     def end(self) -> None:
-        """End it if it still runs."""
+        """Terminate the check if it still runs."""
         self._process.terminate()
         self._process.wait()
         self._output.close()
@@ -190,7 +190,7 @@ class CheckBeside:
 
 @contextlib.contextmanager
 def beside(names: Collection[str]) -> Iterator[list[CheckBeside]]:
-    """Run these checks meanwhile."""
+    """Run the checks in parallel to the body of `with`."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     running: list[CheckBeside] = []
     try:

@@ -1,6 +1,6 @@
-"""What `./run.py` fills in for a portal on one's own machine: secrets, a port, the loopback addresses.
+"""The values that `./run.py` fills in for a portal on a local machine: secrets, a port, the loopback addresses.
 
-Runs before anything is installed: the standard library only.
+Imports only the standard library, because it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OFF = {"0", "false", "off", "no", "n", "f"}
 
 
 def stored_and_given(environ: Mapping[str, str], data_dir: Path) -> dict[str, str]:
-    """`secrets.env` under the environment, as settings.py reads them."""
+    """Return the environment with the values of `secrets.env` as defaults, as in settings.py."""
     values = {}
     for line in read_or_empty(data_dir / "secrets.env").splitlines():
         name, equals, value = line.partition("=")
@@ -34,19 +34,19 @@ def wants_local_model(values: Mapping[str, str]) -> bool:
 
 
 def defaults(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables to set for the portal's processes, where nothing was said."""
+    """Return the defaults of variables that are not set, for the portal's processes."""
     port = values.get("PORT", "8000").strip()
     if port == "0":
-        # Found here and not by the server: the origins and the names of the cookies hold the number too.
+        # Chosen here and not by the server, because the origins and the names of the cookies contain the port.
         port = free_port(values.get("HOST", "127.0.0.1"))
     found = {"ALLOWED_HOSTS": ",".join(LOOPBACK_HOSTS), "PORTAL_ORIGINS": ",".join(origins_on_loopback(port))}
     return {"PORT": port, **{name: value for name, value in found.items() if not values.get(name)}}
 
 
 def origins_on_loopback(port: str) -> list[str]:
-    """What a browser on this machine may write into its Origin header; without the port when it is the usual one.
+    """Return the Origin headers of browsers on this machine, without the default port.
 
-    A port that is no number is for settings.py to complain about, and only about that.
+    An invalid port gives no error here, because settings.py reports it.
     """
     is_port = port.isdigit() and int(port) < 65536
     suffix = f":{port}" if is_port and port != "80" else ""
@@ -54,7 +54,7 @@ def origins_on_loopback(port: str) -> list[str]:
 
 
 def free_port(host: str) -> str:
-    """A port that nobody listens on; "0" when the host is none of ours, which `serve` then says."""
+    """Return a free port; "0" if the host is not this machine, which `serve` reports."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.bind((host.strip("[]"), 0))
@@ -64,9 +64,9 @@ def free_port(host: str) -> str:
 
 
 def write_missing_secrets(values: Mapping[str, str], data_dir: Path) -> list[str]:
-    """Add what is missing to `secrets.env` and return the names; what is there is never replaced.
+    """Add missing secrets to `secrets.env` and return their names. Existing ones are never replaced.
 
-    Ends the process with one line and exit code 78, as settings.py does, when nothing can be written there.
+    If the file can't be written, exits with one line and code 78, as settings.py does.
     """
     made = {
         "SECRET_KEY": secrets.token_urlsafe(48),

@@ -1,4 +1,4 @@
-"""Keeps secrets out of the log, whoever writes them there: a traceback, a library, a careless line of our own."""
+"""Mask secrets in log records from tracebacks, libraries and the portal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chat.providers.redaction import learn, masked
 
 
 class SecretsFilter(logging.Filter):
-    """Masks secrets in the text of a record, in its traceback and its stack. Belongs to a handler; drops nothing."""
+    """Masks secrets in the message, the traceback and the stack of a record. A filter for handlers; drops no record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class SecretsFilter(logging.Filter):
         self._formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Never raises: logging would print the record as it is."""
+        """Mask the record. Never raises, because logging would then print the record unmasked."""
         try:
             text = record.getMessage()
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What every page says to caches, and to browsers that look ahead."""
+"""Middleware that sets headers against caching and DNS prefetching."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 
 
 def private_pages(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Pages hold what only one person may read, so no cache keeps any; static files are served before this.
+    """Disable caching, because pages hold personal data. Static files are served before this middleware.
 
-    Nor is the host of a link looked up before it is followed: a hostile answer could put a secret into its name.
+    Also disable DNS prefetching of links, because a hostile answer could put a secret into a host name.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

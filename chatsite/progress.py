@@ -1,4 +1,4 @@
-"""What `./run.py` says while it works, and the processes it runs. The standard library only."""
+"""Progress messages and child processes of `./run.py`. It imports only the standard library."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ HEARTBEAT_SECONDS = 8
 
 
 class Failed(Exception):
-    """A step did not work; the text says which one and what to do."""
+    """A step failed. The message names the step and the remedy."""
 
 
 def say(text: str) -> None:
-    """Progress goes to stderr: stdout has the two lines that other programs read."""
+    """Print progress to stderr, because other programs read the two lines on stdout."""
     sys.stderr.write(f"chatsite: {text}\n")
     sys.stderr.flush()
 
 
 @contextlib.contextmanager
 def step(name: str) -> Iterator[None]:
-    """Say what takes so long."""
+    """Print the name of a step, and that it still runs."""
     start = time.monotonic()
     say(name + " ...")
     with heartbeat(start, HEARTBEAT_SECONDS):
@@ -35,7 +35,7 @@ def step(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def heartbeat(start: float, seconds: float) -> Iterator[None]:
-    """Say every few seconds that it still goes on."""
+    """Print every few seconds that the step still runs."""
     over = threading.Event()
 
     def beat() -> None:

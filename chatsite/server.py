@@ -1,6 +1,6 @@
-"""Daphne made safe: back-pressure on sockets, a bound on bodies, and a shutdown that saves every answer.
+"""Daphne with back-pressure on sockets, a limit for bodies, and a shutdown that saves every answer.
 
-It leans on internals of Daphne 4.2 (pinned); tests/process/ is the contract that an upgrade must pass.
+It depends on internals of Daphne 4.2 (pinned). An upgrade must pass tests/process/.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
-# First of all Twisted imports: it installs the asyncio reactor.
+# The first import of Twisted, because it installs the asyncio reactor.
 from daphne.server import Server  # isort: skip
 from daphne import http_protocol
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
@@ -28,14 +28,14 @@ from chat.protocol import FRAME_BYTES, CloseCode
 
 logger = logging.getLogger(__name__)
 
-reactor: Any = twisted_reactor  # its methods are put there when it is installed
+reactor: Any = twisted_reactor  # its methods are set at its installation
 
 BODY_BYTES = 5 * 1024 * 1024
 BACKLOG = 4096
 SLOW_SECONDS = 30.0
 UNSENT_BYTES = 128 * 1024
-"""What the kernel takes of a socket beyond what is on its way. Its own bound is megabytes: a browser that doesn't read
-would cost these, and whoever reads slowly would get old frames."""
+"""The kernel's limit for unsent bytes of a socket. Its default is megabytes, which a browser that doesn't read would
+cost; and a slow reader would get old frames."""
 TELL_SECONDS = 0.05
 CLOSE_FRAMES_SECONDS = 0.2
 
@@ -43,13 +43,13 @@ TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Len
 
 
 class LimitedRequest(http_protocol.WebRequest):
-    """Refuses bodies over 5 MiB while they arrive; Daphne would put all of them into a file before it calls anybody."""
+    """Refuses bodies over 5 MiB while they arrive. Daphne would write the whole body to a file first."""
 
     _taken = 0
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        """The announced length of the body; None when it comes in chunks."""
+        """Handle the announced length of the body; None if it is chunked."""
         # guard: a body is bounded by what it announces
         if length is not None and length > BODY_BYTES:
             self._refuse()
@@ -57,7 +57,7 @@ class LimitedRequest(http_protocol.WebRequest):
         super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Handle a piece of the body."""
         self._taken += len(data)
         # guard: a body is bounded as it comes
         if self._taken > BODY_BYTES and not self._refused:
@@ -66,16 +66,16 @@ class LimitedRequest(http_protocol.WebRequest):
             super().handleContentChunk(data)
 
     def process(self) -> Any:
-        """The request is whole. A header with which a client could change our links is dropped."""
+        """Handle the complete request. Drops a header with which a client could change the portal's links."""
         if self._refused:
             return None
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
 
     def handle_exception(self, exception: BaseException) -> None:
-        """What breaks in the middle of an answer cuts the line: the last chunk is missing, so whoever reads it knows.
+        """Close the connection after an exception within a response, so that the client misses the last chunk.
 
-        Daphne would begin a second answer, and raise: the loop that clears up after all connections would end.
+        Daphne would start a second response and raise, which would end the loop that cleans up after all connections.
         """
         if not self._response_started:
             super().handle_exception(exception)
@@ -89,15 +89,15 @@ class LimitedRequest(http_protocol.WebRequest):
 
 
 class PortalWebSocket(WebSocketProtocol):
-    """Says why it ends a connection, and survives a handshake that fails before Daphne has seen it."""
+    """Closes connections with a reason, and handles handshakes that fail before Daphne has seen them."""
 
     def onConnect(self, request: Any) -> Any:
-        """The handshake is read."""
-        self.failByDrop = False  # a frame that is too large gets its 1009 instead of a cut line
+        """Handle the handshake."""
+        self.failByDrop = False  # a frame that is too large is answered with 1009
         return super().onConnect(request)
 
     def sendMessage(self, payload: bytes, isBinary: bool = False, *args: Any, **kwargs: Any) -> None:
-        """Send; autobahn would hold its limit for what comes in against a long snapshot, too."""
+        """Send a message. autobahn would apply its limit for incoming messages to long snapshots as well."""
         self.maxMessagePayloadSize = self.maxFramePayloadSize = 0
         try:
             super().sendMessage(payload, isBinary, *args, **kwargs)
@@ -105,14 +105,14 @@ class PortalWebSocket(WebSocketProtocol):
             self.maxMessagePayloadSize = self.maxFramePayloadSize = FRAME_BYTES
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
-        """The connection is gone."""
+        """Handle the end of the connection."""
         if hasattr(self, "server"):
             super().onClose(wasClean, code, reason)
 
 
 @implementer(IPushProducer)
 class Gate:
-    """Open while the transport takes more; Twisted closes it above 64 KiB of unsent bytes."""
+    """Tracks whether the transport takes more bytes. Twisted closes the gate above 64 KiB of unsent bytes."""
 
     def __init__(self) -> None:
         self._writable = asyncio.Event()
@@ -120,34 +120,34 @@ class Gate:
         self._closed_at = 0.0
 
     async def room(self) -> None:
-        """Return when the next frame may be written.
+        """Wait until the next frame may be written.
 
-        Raises TimeoutError when the gate has been closed for 30 s, whoever waited for it meanwhile.
+        Raises TimeoutError when the gate has been closed for 30 s, counted from its closing.
         """
         # guard: the gate is read again after the wait
-        while not self._writable.is_set():  # whoever went through before may have closed it again
+        while not self._writable.is_set():  # another caller's frame may have closed it again
             async with asyncio.timeout_at(self._closed_at + SLOW_SECONDS):
                 await self._writable.wait()
 
     def pauseProducing(self) -> None:
-        """The transport's buffer is full."""
+        """Close the gate, because the transport's buffer is full."""
         if self._writable.is_set():
             self._closed_at = asyncio.get_running_loop().time()
             self._writable.clear()
 
     def resumeProducing(self) -> None:
-        """The transport's buffer has emptied."""
+        """Open the gate, because the transport's buffer is empty."""
         self._writable.set()
 
     def stopProducing(self) -> None:
-        """The connection is gone: whoever waits goes on, and finds out."""
+        """Open the gate, because the connection is gone: waiting callers go on and notice it."""
         self._writable.set()
 
 
 class PortalServer(Server):
-    """Listens on one address; `started` is awaited once the port is open, `drain` before the sockets are closed.
+    """Listens on one address. `started` is awaited once the port is open, `drain` before the sockets are closed.
 
-    `failure` says why it could not listen; '' when it could.
+    `failure`: why it could not listen, or ''.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class PortalServer(Server):
         self._starting: asyncio.Task[None] | None = None
 
     def run(self) -> None:
-        """Serve until a signal or a failure to listen ends it."""
+        """Serve until a signal or a failure to listen."""
         http_protocol.WebRequest = LimitedRequest
         WebSocketFactory.protocol = PortalWebSocket
         globalLogPublisher.addObserver(cast(Any, STDLibLogObserver("twisted")))
@@ -188,12 +188,12 @@ class PortalServer(Server):
         super().run()
 
     def listen_success(self, port: Any) -> None:
-        """Remember what to close first."""
+        """Store the port, which is closed first at shutdown."""
         super().listen_success(port)
         self.ports.append(port)
 
     def listen_error(self, failure: Any) -> None:
-        """Remember why; the caller says it."""
+        """Store the reason, which the caller reports."""
         self.failure = failure.getErrorMessage()
         self.stop()
 
@@ -212,7 +212,7 @@ class PortalServer(Server):
             self.on_signal()
 
     def on_signal(self) -> None:
-        """The first one drains, the next one ends the waiting."""
+        """Drain at the first signal; stop waiting at the next one."""
         if self._stopping:
             self._hurry()
             return
@@ -220,25 +220,25 @@ class PortalServer(Server):
         asyncio.get_running_loop().call_soon(reactor.stop)
 
     def protocol_disconnected(self, protocol: Any) -> None:
-        """Note when a connection went; Daphne reports a refused handshake twice and may have cleared it up between."""
+        """Record the time of a disconnect. Daphne reports a refused handshake twice, perhaps after its cleanup."""
         if protocol in self.connections:
             super().protocol_disconnected(protocol)
 
     def create_application(self, protocol: Any, scope: Any) -> Any:
-        """Give sockets `portal.room`: to be awaited before a frame is made, so that none is held for a slow client."""
+        """Give sockets `portal.room`. They await it before they build a frame, so that none waits for a slow client."""
         if scope["type"] == "websocket":
             scope["portal.room"] = partial(self._room, protocol)
         return super().create_application(protocol, scope)
 
     async def handle_reply(self, protocol: Any, message: Any) -> None:
-        """Pass the message to the client; a socket's frame only when the client has room for it.
+        """Pass a message to the client; a frame of a socket only when the client has room for it.
 
-        Raises TimeoutError when it has none for 30 s.
+        Raises TimeoutError if it has none for 30 s.
         """
         if message["type"] == "websocket.send":
             await self._room(protocol)
             if protocol.state != protocol.STATE_OPEN:
-                return  # the browser is on its way out; autobahn would raise
+                return  # the browser is closing; autobahn would raise
         await super().handle_reply(protocol, message)
 
     async def _room(self, protocol: Any) -> None:
@@ -251,20 +251,22 @@ class PortalServer(Server):
         protocol.transport.unregisterProducer()  # Daphne leaves the HTTP channel registered
         protocol.transport.registerProducer(gate, True)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            with contextlib.suppress(OSError):  # the browser may have gone this moment
+            with contextlib.suppress(OSError):  # the browser may have just disconnected
                 protocol.transport.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         return gate
 
     def kill_all_applications(self) -> Deferred[None]:
-        """In place of Daphne's, which fails on a half-sent request: the reactor waits for this before it ends."""
+        """Shut down; the reactor waits for this. Daphne's own method fails if a request has been sent partly."""
         return Deferred.fromFuture(asyncio.ensure_future(self._shut_down()))
 
     async def _shut_down(self) -> None:
-        """Stop listening, drain, say good-bye to every socket, end what is left, close."""
+        """Stop listening, drain, close every socket with a reason, cancel the other requests, close the runner."""
         for port in self.ports:
             port.stopListening()
         await self._drain()
-        await asyncio.sleep(TELL_SECONDS)  # every socket says `restart` before it is closed, also when nothing ran
+        await asyncio.sleep(
+            TELL_SECONDS
+        )  # every socket sends `restart` before it is closed, also if nothing was running
         for connection in list(self.connections):
             if isinstance(connection, WebSocketProtocol) and connection.state == connection.STATE_OPEN:
                 connection.serverClose(code=int(CloseCode.RESTARTING))

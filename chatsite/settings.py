@@ -1,5 +1,7 @@
-"""Django's settings. All variation comes from the environment (see `.env.example`); wrong values end the process with
-one line each on stderr and exit code 78, before anything is touched."""
+"""Django's settings. All variation comes from the environment (see `.env.example`).
+
+Each invalid value gives one line on stderr; then the process exits with code 78 before it changes anything.
+"""
 
 import os
 import re
@@ -27,7 +29,7 @@ except SettingsError as error:
 
 
 def read_version(changelog: Path) -> str:
-    """The version is written once, as the first version heading of CHANGELOG.md."""
+    """Return the version in the first version heading of CHANGELOG.md, its only source."""
     text = changelog.read_text(encoding="utf-8") if changelog.is_file() else ""
     heading = re.search(r"^## \[?v?(\d+\.\d+\.\d+\S*?)\]?(?:\s|$)", text, re.MULTILINE)
     return heading[1] if heading else "0.0.0"
@@ -50,26 +52,26 @@ PORTAL_USER_PROMPTS_PER_MINUTE = environment.user_prompts_per_minute
 PORTAL_SOCKET_COMMANDS_PER_SECOND = environment.socket_commands_per_second
 PORTAL_FAILPOINT = environment.failpoint
 PROVIDER_PAUSE_SECONDS = 30.0
-"""So long a provider that does not answer is left alone before it is tried again for the first time."""
+"""Seconds before the first probe of a provider that is down."""
 PORTAL_ADMIN_USER = environment.admin_user
 PORTAL_ADMIN_PASSWORD = environment.admin_password
 PORTAL_LOCAL_MODEL = environment.local_model
-"""False also when an upstream is named in the environment."""
+"""Also False if the environment names an upstream."""
 OPENAI_API_KEY = environment.openai_api_key
 OPENAI_BASE_URL = environment.openai_base_url
 OPENAI_MODELS = environment.openai_models
 ENVIRONMENT_NAMES = environment.names
-"""Every variable that is read; a test compares them with .env.example."""
+"""All variables that are read. A test compares them with .env.example."""
 HOST = environment.host
 PORT = environment.port
 
-# tiktoken reads this itself; the tables are put there by `manage.py setup_portal`, so it never downloads.
+# tiktoken reads this. `manage.py setup_portal` writes the tables there, so that it never downloads any.
 os.environ["TIKTOKEN_CACHE_DIR"] = str(PORTAL_CACHE_DIR / "tiktoken")
 
 SECRET_KEY = environment.secret_key
 DEBUG = environment.debug
 PORTAL_BUNDLED = not DEBUG
-"""Pages load the bundle, if there is one; who works on the page sees the single files."""
+"""Whether pages load the bundle, if it exists. With DEBUG they load the single files."""
 ALLOWED_HOSTS = environment.allowed_hosts
 
 INSTALLED_APPS = [
@@ -86,7 +88,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    # Above WhiteNoise, so that static files carry their headers, too.
+    # Above WhiteNoise, so that static files have these headers, too.
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -124,7 +126,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": environment.database_path,
         "OPTIONS": {
-            # A transaction that begins as a reader cannot wait for the writer's lock when it turns to writing.
+            # A transaction that starts with reading cannot wait for the write lock later.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": (
@@ -153,11 +155,11 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# Cookies know no ports: two portals on one machine would log each other out if the names were the same.
+# Cookies ignore ports: with the same names, two portals on one machine would log each other's users out.
 _port = f"_{PORT}" if environment.on_loopback else ""
 _host = "__Host-" if environment.https_only else ""
 SESSION_COOKIE_NAME = f"{_host}sessionid{_port}"
-CSRF_COOKIE_HTTPONLY = True  # pages read the token from their forms
+CSRF_COOKIE_HTTPONLY = True  # scripts read the token from forms
 CSRF_COOKIE_NAME = f"{_host}csrftoken{_port}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.https_only
 SESSION_COOKIE_AGE = 12 * 60 * 60
@@ -216,14 +218,14 @@ LOGGING = {
         "chatsite": {"level": "INFO"},
         # Replaces Django's own handlers, which would print everything twice.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # A line for each missing page is noise; one for each crash is not.
+        # Errors only: a line for each missing page would be noise.
         "django.request": {"level": "ERROR"},
-        # It tells of every refused handshake: whoever knocks could fill the disk.
+        # It logs every refused handshake, so strangers could fill the disk.
         "twisted": {"level": "ERROR"},
-        # A line, mostly with a traceback, for each request that is refused: a foreign Host, no token, too many fields.
-        # Whoever knocks could fill the disk.
+        # It logs each refused request (wrong Host, no token, too many fields), mostly with a traceback, so strangers
+        # could fill the disk.
         "django.security": {"level": "CRITICAL"},
-        # They log the address of each request; addresses may hold keys.
+        # They log the address of each request, and addresses may contain keys.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
     },

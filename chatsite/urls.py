@@ -1,11 +1,11 @@
-"""The root of all addresses: the admin, and the portal's own pages. /healthz and /readyz are answered before Django."""
+"""The root URLs: the admin and the portal's own pages. chatsite/asgi.py handles /healthz and /readyz."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 urlpatterns = [
-    # Where people stood while the user was Django's own model.
+    # The addresses of users while the user was Django's own model.
     re_path(
         r"^admin/auth/user/(?P<rest>.*)$", RedirectView.as_view(url="/admin/chat/user/%(rest)s", query_string=True)
     ),

@@ -1,4 +1,4 @@
-"""Serve the portal: how production runs it, and what ./run.py ends in."""
+"""`manage.py serve`: serve the portal. Production runs this command, and so does `./run.py`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ READY_TRIES, READY_PAUSE = 50, 0.1
 
 
 class Command(BaseCommand):
-    """Lock, migrations check, boot sweep, then listen; at SIGTERM stop listening, drain, save, close."""
+    """Lock the data directory, check migrations, sweep, listen; at SIGTERM stop listening, drain, save, close."""
 
     help = "Serve the portal on HOST and PORT until SIGTERM or SIGINT."
-    requires_system_checks: list[str] = []  # those that read the database come below, behind the lock
+    requires_system_checks: list[str] = []  # the database checks run later, with the lock held
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit code 0 after a drain; 1 when the port or the data directory is taken, or the database is of another
-        version."""
+        """Exit with code 0 after a drain; 1 if the port or the data directory is in use, or the database has another
+        version.
+        """
         from chat.generation.failpoint import POINTS
         from chat.generation.recovery import DataDirectoryBusy, data_lock, sweep
         from chat.upgrades import why_too_new
@@ -46,7 +47,7 @@ class Command(BaseCommand):
                 leave(reason)
             if behind := unapplied_migrations():
                 leave(f"{behind} migrations are not applied; run: ./run.py, or manage.py setup_portal")
-            self.check(tags=[Tags.database], databases=["default"])  # a lost key is said now, not at the first answer
+            self.check(tags=[Tags.database], databases=["default"])  # report a lost key now, not at the first answer
             sweep()
             failure = serve()
         finally:
@@ -56,27 +57,27 @@ class Command(BaseCommand):
 
 
 def leave(reason: str) -> None:
-    """End with one line and exit code 1."""
+    """Print one line and exit with code 1."""
     print(f"chatsite: {reason}", file=sys.stderr, flush=True)
     raise SystemExit(1)
 
 
 def unapplied_migrations() -> int:
-    """How many migrations the database still lacks."""
+    """Return the number of migrations that are not applied."""
     executor = MigrationExecutor(connection)
     return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def serve() -> str:
-    """Serve until a signal; returns why it could not, '' when it could."""
+    """Serve until a signal. Return why it could not, or ''."""
     from chat.bundle import is_bundled
     from chat.environment_models import disable_local_provider, sync_local_provider
     from chat.local_model import LocalModel
-    from chatsite.server import PortalServer  # installs the reactor: before anything else of Twisted
+    from chatsite.server import PortalServer  # installs the reactor, so it comes before other imports of Twisted
     from chat.generation.runner import Runner  # isort: skip
     from chatsite.asgi import build_application  # isort: skip
 
-    is_bundled()  # as the files were when they were collected, not when the first page is asked for
+    is_bundled()  # decided now, by the files as they were collected, not at the first request
     runner = Runner()
     runner.open()
     local_model = LocalModel() if LocalModel.available() else None
@@ -112,7 +113,7 @@ def serve() -> str:
 
 
 async def announce(runner: Any, port: int) -> None:
-    """Print the line that tells a starter that /readyz answers 200."""
+    """Print the line that shows that /readyz now returns 200."""
     from chatsite.asgi import why_not_ready
 
     for _ in range(READY_TRIES):
