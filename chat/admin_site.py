@@ -1,4 +1,4 @@
-"""The admin site: its front page in sections, and the words at the top of every page. Registers no model."""
+"""The admin site, with a front page in sections. Registers no models."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ SECTIONS = [
     (_("Usage"), ["chat.UsageRecord", "chat.SelfCheck"]),
     (_("Conversations"), ["chat.Conversation", "chat.Message", "chat.Generation", "chat.Segment"]),
 ]
-"""Heading → models in their order. What is named nowhere follows in the section of its own application."""
+"""Heading → models in order. Other models follow in the section of their own application."""
 
 
 class PortalAdminSite(admin.AdminSite):
-    """Django's admin with the portal's words and order."""
+    """Django's admin site with the portal's titles and sections."""
 
     site_title = _("chatsite administration")
     site_header = _("chatsite administration")
     index_title = _("Administration")
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """What this person may see, in SECTIONS; the page of one application stays as Django makes it."""
+        """Return the user's models in SECTIONS. The page of one application is Django's."""
         apps: list[Any] = super().get_app_list(request, app_label)
         return apps if app_label else in_sections(apps)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """What every page of the admin knows, and the version."""
+        """Add the version to Django's context of every page."""
         return {**super().each_context(request), "version": settings.VERSION}
 
 
 def in_sections(apps: list[Any]) -> list[Any]:
-    """Applications with their models, as Django's templates take them, put in SECTIONS."""
+    """Rearrange Django's list of applications into SECTIONS."""
     models = {f"{app['app_label']}.{model['object_name']}": model for app in apps for model in app["models"]}
     named = {name for _heading, names in SECTIONS for name in names}
     found = [

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ChatConfig(AppConfig):
-    """Registers the system checks."""
+    """The portal's application. It registers the system checks."""
 
     name = "chat"
     default = True
@@ -18,7 +18,7 @@ class ChatConfig(AppConfig):
 
 
 class PortalAdminConfig(admin_apps.AdminConfig):
-    """Django's admin with the site of the portal."""
+    """Django's admin with the portal's site."""
 
     default = False
     default_site = "chat.admin_site.PortalAdminSite"

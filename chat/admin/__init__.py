@@ -1,4 +1,4 @@
-"""The admin of every model, one file per noun. Chats and figures can be read there, not rewritten."""
+"""The admin of every model, one module for each subject. Conversations and usage are read-only."""
 
 from chat.admin import conversation, generation, people, provider, self_check, usage
 

@@ -1,4 +1,4 @@
-"""Conversations and messages: to be read by whoever has the permission, as plain text and shortened."""
+"""The admin of conversations and messages. Users with the permission can read shortened plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chat.models import Conversation, Message
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
-    """Who talks with which model; the texts are under messages."""
+    """The list of conversations with owners and models. Their texts are in the admin of messages."""
 
     list_display = ["title", "owner", "model", "message_count", "updated_at"]
     list_filter = ["owner", "model", "archived_at"]
@@ -32,7 +32,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    """One text of a conversation."""
+    """The texts of conversations."""
 
     list_display = ["id", "conversation", "role", "beginning", "created_at"]
     list_filter = ["role", "conversation__owner"]

@@ -1,4 +1,4 @@
-"""Generations and the segments of those that run: what happened, for people who look for a fault."""
+"""The admin of generations and segments, for finding faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chat.texts.errors import sentence
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
-    """One run producing one answer."""
+    """The generations, with links to their rows."""
 
     list_display = ["id", "user", "model", "state", "error_code", "deltas", "created_at", "finished_at"]
     list_filter = ["state", "error_code", "model__provider", "model", "user"]
@@ -66,7 +66,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
 @admin.register(Segment)
 class SegmentAdmin(ReadOnlyAdmin):
-    """A stored piece of an answer that still runs."""
+    """The stored parts of running answers."""
 
     list_display = ["generation_id", "prev", "seq", "at_ms"]
     search_fields = ["generation__id"]

@@ -1,4 +1,4 @@
-"""A form's field for JSON that any database can store. Django's lets some texts through, and breaks at others."""
+"""A form field for JSON that every database can store. Django's accepts some invalid texts and fails at others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.forms.fields import InvalidJSONInput
 
 
 class JSONField(forms.JSONField):
-    """Refuses NaN, Infinity, numbers of thousands of digits, and what is nested too deeply, like what is no JSON."""
+    """Refuses invalid JSON, NaN, Infinity, numbers with thousands of digits and deep nesting."""
 
     def to_python(self, value: Any) -> Any:
         try:
@@ -23,7 +23,7 @@ class JSONField(forms.JSONField):
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was entered, to be shown once more."""
+        """Return the entered text, to be shown again."""
         try:
             return super().bound_data(data, initial)
         except (ValueError, RecursionError):
@@ -31,4 +31,4 @@ class JSONField(forms.JSONField):
 
 
 OVERRIDES: dict[type[models.Field[Any, Any]], dict[str, Any]] = {models.JSONField: {"form_class": JSONField}}
-"""For `formfield_overrides` of a ModelAdmin."""
+"""The value for `formfield_overrides` of a ModelAdmin."""

@@ -1,6 +1,6 @@
-"""How models did in the last hour, and which providers do not answer now: columns and fields for their pages.
+"""Columns and fields with the last hour's figures of models and the current outages of providers.
 
-The lists of chat/admin/provider.py say where their columns stand.
+The lists in chat/admin/provider.py set the order of their columns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Column = Callable[[Any], str]
 
 
 class OutageWarning(admin.ModelAdmin):
-    """A warning above the page of a provider that does not answer."""
+    """Shows a warning above the page of a provider that is down."""
 
     def render_change_form(
         self,
@@ -50,16 +50,16 @@ class OutageWarning(admin.ModelAdmin):
 
 
 class ModelStatsOfInline(admin.StackedInline):
-    """A line of figures for each model on its provider's page. Django makes a new one of these for every request."""
+    """Shows the figures of each model on its provider's page. Django creates an inline for every request."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        # Django looks the names up here; as functions they would have to be the same ones at every call.
+        # Django finds the columns by these names; as functions they would have to be identical in every call.
         self.first_token, self.speed, self.errors = figure_columns(model_stats_of(request))
         return [*super().get_readonly_fields(request, obj), "first_token", "speed", "errors"]
 
 
 def figure_columns(cache: ModelStatsCache) -> list[Column]:
-    """The medians of the last hour, and how much of it failed."""
+    """Return the columns with the last hour's medians and share of failures."""
 
     @admin.display(description=_("first token, last hour"))
     def first_token(model: LanguageModel) -> str:
@@ -85,7 +85,7 @@ def figure_columns(cache: ModelStatsCache) -> list[Column]:
 
 
 def outage_column(cache: ModelStatsCache, provider_of: Callable[[Any], int]) -> Column:
-    """Since when it does not answer; empty when nothing is wrong."""
+    """Return the column with the start of a provider's outage; empty without one."""
 
     @admin.display(description=_("now"))
     def present(row: LanguageModel | Provider) -> str:
@@ -99,7 +99,7 @@ def outage_column(cache: ModelStatsCache, provider_of: Callable[[Any], int]) -> 
 
 
 def in_words(outage: ProviderOutage) -> str:
-    """`not answering since 13:05`; of another day with its date."""
+    """Return `not answering since 13:05`, with a date if it was another day."""
     since = timezone.localtime(outage.since)
     is_today = since.date() == timezone.localtime().date()
     time = date_format(since, "H:i" if is_today else "j M H:i")

@@ -1,4 +1,4 @@
-"""The page on which an admin chooses which of the models that a provider lists are offered, and to whom."""
+"""The page on which an admin chooses which of a provider's listed models to offer, and to which groups."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECONDS = 10.0
 
 
 class Offer(forms.Form):
-    """Who may use the models that are newly offered. Which ones: `offer`, a name each."""
+    """The groups for newly offered models. The field `offer` holds the names of the chosen models."""
 
     groups = forms.ModelMultipleChoiceField(
         Group.objects.order_by("name"),
@@ -40,30 +40,30 @@ class Offer(forms.Form):
 
 @dataclass(frozen=True)
 class Choice:
-    """A listed model, and whether it is offered already."""
+    """A listed model, with whether it is offered already."""
 
     model: ListedModel
     is_offered: bool
 
     @property
     def window(self) -> str:
-        """Of its context, in tokens."""
+        """The context window in tokens, formatted."""
         window = self.model.context_window
         return "–" if window is None else number_format(window, force_grouping=True)
 
     @property
     def price(self) -> str:
-        """“$0.15 · $0.60”, a million tokens in and out."""
+        """The prices per million tokens in and out, such as “$0.15 · $0.60”."""
         return price_in_words(self.model.rate)
 
 
 def may_choose_models(user: User | AnonymousUser) -> bool:
-    """Whether somebody may add models of a provider, and take them away."""
+    """Return whether the user may add and remove models of a provider."""
     return user.has_perms(("chat.change_provider", "chat.add_languagemodel", "chat.change_languagemodel"))
 
 
 def choose_models(request: HttpRequest, providers: admin.ModelAdmin, provider_id: int) -> HttpResponse:
-    """Show what the server lists; store what was chosen. What is offered and not listed any more stays as it is."""
+    """Show the server's models and store the choice. Offered models that are not listed any more are kept."""
     if not may_choose_models(request.user):
         raise PermissionDenied
     provider = get_object_or_404(Provider, pk=provider_id)
@@ -103,7 +103,7 @@ def choose_models(request: HttpRequest, providers: admin.ModelAdmin, provider_id
 
 @transaction.atomic
 def _store(provider: Provider, listed: list[ListedModel], offered: set[str], groups: list[Group]) -> int:
-    """Offer these, and no other listed ones; returns how many are offered. Known ones keep what an admin set."""
+    """Offer these listed models and no others. Return their number. Known models keep the admin's settings."""
     known = {model.name: model for model in provider.models.all()}
     position = LanguageModel.objects.aggregate(last=Max("position"))["last"] or 0
     for model in listed:

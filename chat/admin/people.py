@@ -1,4 +1,4 @@
-"""People: who may log in. A new colleague gets a name and a password, and sees the chat and nothing else."""
+"""The admin of users. A new user needs a name and a password only, and may use the chat but not the admin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chat.models import UsageRecord, User
 
 
 class AddPersonForm(UserCreationForm):
-    """A name and a password, entered twice."""
+    """The form for a new user: a name, and a password entered twice."""
 
     class Meta(UserCreationForm.Meta):
         model = User
@@ -31,7 +31,7 @@ class AddPersonForm(UserCreationForm):
 
 @admin.register(User)
 class PersonAdmin(UserAdmin):
-    """Django's own, simpler where somebody is added, and with what they ask for in the list."""
+    """Django's user admin with a simpler form for new users, and the number of requests in the list."""
 
     add_form = AddPersonForm
     add_form_template = "admin/chat/user/add_form.html"
@@ -57,7 +57,7 @@ class PersonAdmin(UserAdmin):
         return super().add_view(request, form_url, {"title": _("Add a colleague"), **(extra_context or {})})
 
     def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
-        """Back to the list: there is nothing more to fill in, so Django's detour over the rights is left out."""
+        """Redirect to the list instead of to Django's page for permissions."""
         answer = super(UserAdmin, self).response_add(request, obj, post_url_continue)
         login = request.build_absolute_uri(reverse("login"))
         messages.info(request, _("Tell them the name, the password and the address to log in: %s") % login)

@@ -1,4 +1,4 @@
-"""What models cost: their price list on their own page, and the price of today in the list of models."""
+"""The price list on a model's page, and the current price in the list of models."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ UNKNOWN = "–"
 
 
 class PriceInline(admin.TabularInline):
-    """The model's price list, the price of today first."""
+    """The model's price list, the latest price first."""
 
     model = Price
     extra = 0
     ordering = ["-valid_from"]
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """As wide as what is written in it."""
+        """Set the width of the field to the length of its values."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.name == "currency":
             field.widget.attrs |= {"size": 4, "class": ""}
@@ -33,7 +33,7 @@ class PriceInline(admin.TabularInline):
 
 
 def price_column() -> Callable[[LanguageModel], str]:
-    """The column of today's prices for a list of models: one query for all rows."""
+    """Return the column with the current prices for a list of models. It makes one query for all rows."""
     rates: Any = SimpleLazyObject(lambda: Price.objects.rates(LanguageModel.objects.values_list("pk", flat=True)))
 
     @admin.display(description=_("price per million tokens, in and out"))
@@ -44,7 +44,7 @@ def price_column() -> Callable[[LanguageModel], str]:
 
 
 def price_in_words(rate: Rate | None) -> str:
-    """“$0.15 · $0.60”: a million tokens in and out."""
+    """Return the prices per million tokens in and out, such as “$0.15 · $0.60”."""
     if rate is None:
         return UNKNOWN
     return f"{money_in_words(rate.prompt, rate.currency)} · {money_in_words(rate.completion, rate.currency)}"

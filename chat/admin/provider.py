@@ -1,4 +1,4 @@
-"""Providers with their models. The API key goes in and never comes out: not in a form, a list or the history."""
+"""The admin of providers and their models. It never shows an API key: not in a form, a list or the history."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from chat.portal import model_stats_of
 from chat.providers import PRESETS
 
 ADDRESS_FIELDS = ["kind", "base_url", "token_url", "private_network", "auth"]
-"""Where requests go, and what they carry: for superusers only."""
+"""Fields for the address and content of requests. Only superusers may change them."""
 SHOWN_OF = 16
-"""Of keys with fewer characters not even the end is shown."""
+"""The fewest characters of a key whose end is shown."""
 DIALECT_FIELDS = ["dialect", "whole_answers", "think_tags", "continuation", "usage_mode", "max_tokens_field"]
 EXTRA_FIELDS = ["extra_headers", "extra_query", "extra_body"]
 LIMIT_FIELDS = [
@@ -45,7 +45,7 @@ LIMIT_FIELDS = [
 
 
 class ProviderForm(forms.ModelForm):
-    """A provider, and a new key for it or none."""
+    """The form of a provider, with optional fields for a new key."""
 
     kind = forms.ChoiceField(
         label=_("Kind"),
@@ -87,7 +87,7 @@ class ProviderForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "extra_headers" not in self.fields:
-            return  # for somebody who may look only
+            return  # the user has only the view permission
         is_set = bool(self.instance.ciphertext)
         self.fields["api_key"].help_text = (
             _("Leave this empty to keep what is stored.")
@@ -104,21 +104,21 @@ class ProviderForm(forms.ModelForm):
             self.fields[name].help_text = _("Everybody with access to this page can read it: not the place for keys.")
 
     def _prepare(self, kind: forms.ChoiceField) -> None:
-        """Tell the page's script what each kind fills in."""
-        if self.instance.kind not in PRESETS:  # the built-in model's provider: what it is can't be chosen
+        """Set the choices of the field `kind`, and the presets for the page's script."""
+        if self.instance.kind not in PRESETS:  # the kind of the built-in model's provider can't be changed
             kind.choices = [(self.instance.kind, self.instance.kind)]
         kind.widget.attrs["data-presets"] = json.dumps(_presets())
         if self.instance.pk is None:
             kind.widget.attrs["data-is-new"] = "1"
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """What is wrong with an address that this person may only read is said above the form."""
+        """Show errors of fields that the user may not change above the form."""
         if not getattr(error, "error_dict", {}).keys() <= {NON_FIELD_ERRORS, *self.fields}:
             error = ValidationError(error.messages)
         super().add_error(field, error)
 
     def clean(self) -> dict[str, Any]:
-        """Fill in what a kind brings, where the page's script did not. A key id and its secret come together."""
+        """Fill in the preset if the page's script did not, and require key id and secret together."""
         values: dict[str, Any] = super().clean() or {}
         kind = values.get("kind", "")
         if self.instance.pk is None and values.get("preset") != kind:
@@ -141,7 +141,7 @@ def _presets() -> dict[str, dict[str, Any]]:
 
 
 class LanguageModelInline(ModelStatsOfInline):
-    """The provider's models."""
+    """The models on a provider's page."""
 
     model = LanguageModel
     formfield_overrides = OVERRIDES
@@ -163,7 +163,7 @@ class LanguageModelInline(ModelStatsOfInline):
 
 @admin.register(Provider)
 class ProviderAdmin(OutageWarning, ExaminedAdmin):
-    """An upstream: where it is, how it is spoken to, what it offers."""
+    """The providers with their addresses, settings and models."""
 
     class Media:
         js = [Script("chat/admin/provider.js", defer=True)]
@@ -180,7 +180,7 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
         return ["name", "base_url", "kind", "api_key_state", "enabled", outage]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Who says where requests go can reach what this machine reaches, and send keys there: superusers."""
+        """Allow superusers only, because an address can reach internal networks and receive keys."""
         return bool(request.user.is_superuser) and super().has_add_permission(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> Any:
@@ -210,7 +210,7 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
 
     @admin.display(description=_("stored key"))
     def api_key_state(self, provider: Provider) -> str:
-        """`set, …abcd, on 3 May 2026`: the end tells which of several keys it is; of a short one too much."""
+        """Return `set, …abcd, on 3 May 2026`. The end of the key identifies it; the end of a short key is not shown."""
         if not provider.ciphertext:
             return str(_("not set"))
         try:
@@ -226,7 +226,7 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
 
     @admin.display(description=_("Refused fields, not sent any more"))
     def refused(self, provider: Provider) -> str:
-        """`temperature (gpt-5), stream_options`: what the server did not take, and of which model."""
+        """Return the refused fields with their models, such as `temperature (gpt-5), stream_options`."""
         pairs = [(name, model) for model, names in provider.refused_fields.items() for name in names]
         return ", ".join(f"{name} ({model})" if model else name for name, model in pairs)
 
@@ -239,18 +239,18 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
         return [path("<int:object_id>/models/", models, name="chat_provider_models"), *super().get_urls()]
 
     def choose_models(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Which of its models are offered."""
+        """Show the page for choosing the provider's models."""
         return choose_models(request, self, object_id)
 
     def response_add(self, request: HttpRequest, obj: Provider, post_url_continue: str | None = None) -> HttpResponse:
-        """A new provider without models: what it offers is the next question."""
+        """Redirect to the page for choosing models if a new provider has none."""
         if obj.models.exists() or not {"_save", "_continue"} & set(request.POST):
             return super().response_add(request, obj, post_url_continue)
         self.message_user(request, _("The provider is stored. This is what it lists."), messages.SUCCESS)
         return redirect("admin:chat_provider_models", obj.pk)
 
     def save_model(self, request: HttpRequest, obj: Provider, form: ProviderForm, change: bool) -> None:
-        """A key belongs to the server it was given for: it doesn't follow the address to another one."""
+        """Save the provider. A new server address deletes the stored key, which was entered for the old one."""
         written = form.data.get("base_url", "").strip()
         if written and written.rstrip("/") != obj.base_url:
             self.message_user(
@@ -264,9 +264,9 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
         has_moved = change and before is not None and obj.origin_differs(*before)
         has_changed = {"usage_mode", "dialect", "max_tokens_field", "send_again"} & set(form.changed_data)
         if has_moved or has_changed or obj.extra_body != form.initial.get("extra_body", {}):
-            obj.refused_fields = {}  # what the old server or endpoint refused, the new one may take
+            obj.refused_fields = {}  # the new server or endpoint may accept these fields
         if has_moved:
-            obj.findings, obj.examined_at = [], None  # they tell of another server
+            obj.findings, obj.examined_at = [], None  # these are about another server
         if new_key:
             obj.set_credentials(new_key, form.cleaned_data.get("key_id", ""))
         elif form.cleaned_data.get("forget_key"):
@@ -278,13 +278,13 @@ class ProviderAdmin(OutageWarning, ExaminedAdmin):
                 _("The address leads to another server, so the stored API key was deleted. Enter the key for it."),
             )
         super().save_model(request, obj, form, change)
-        # Not before others can read it: what is tried is the stored row.
+        # After the commit, because the probe reads the stored row.
         transaction.on_commit(partial(model_stats_of(request).probe_soon, obj.pk))
 
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(admin.ModelAdmin):
-    """All models of all providers, in the order in which they are offered."""
+    """The models of all providers, in the order of the picker."""
 
     formfield_overrides = OVERRIDES
     inlines = [PriceInline]

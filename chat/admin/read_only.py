@@ -1,4 +1,4 @@
-"""What all pages of the admin share that may be looked at only."""
+"""The base class of read-only admin pages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.utils.text import capfirst
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Neither adds, changes nor deletes, whatever rights somebody has.
+    """Refuses to add, change and delete rows, whatever permissions the user has.
 
-    A row goes only with what it belongs to: a person who is deleted takes the conversations along, with the usual
-    permissions; the usage records stay.
+    Rows are deleted only with their parent: deleting a user, with the usual permissions, deletes the user's
+    conversations. Usage records stay.
     """
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Named after what it lists: there is nothing to select."""
+        """Use the plural name as the title, because nothing can be selected."""
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
@@ -35,5 +35,5 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 def shortened(text: str, limit: int = 500) -> str:
-    """At most `limit` characters; the rest is said in words."""
+    """Cut the text to `limit` characters and an ellipsis."""
     return text if len(text) <= limit else f"{text[:limit]}…"

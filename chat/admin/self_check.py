@@ -1,4 +1,4 @@
-"""The portal's checks of its own books, and the button that asks for one now."""
+"""The admin of integrity checks, with a button to run one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chat.models import SelfCheck
 
 @admin.register(SelfCheck)
 class SelfCheckAdmin(ReadOnlyAdmin):
-    """One line for each check; the portal makes one every hour."""
+    """The stored results. The portal checks every hour."""
 
     list_display = ["at", "is_well", "broken", "generations", "duration_ms"]
     date_hierarchy = "at"
@@ -41,7 +41,7 @@ class SelfCheckAdmin(ReadOnlyAdmin):
 
     @csrf_protect_m
     def check_now(self, request: HttpRequest, **more: Any) -> HttpResponse:
-        """Check, keep the result, and say it."""
+        """Run a check, store the result and show it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         result = check()

@@ -1,4 +1,4 @@
-"""The ledger: what every request took. Nobody changes it."""
+"""The admin of usage records, which are read-only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from chat.timing import speeds
 
 
 class UsageList(ChangeList):
-    """The filtered records, and their totals: of all pages, not only the one that is shown."""
+    """The filtered records, with totals over all pages."""
 
     @cached_property
     def totals(self) -> UsageTotals:
@@ -35,7 +35,7 @@ class UsageList(ChangeList):
 
     @property
     def cost(self) -> tuple[str, str]:
-        """What the records cost, in each currency, and of how many of them nobody knows it."""
+        """The costs by currency, and a note with the number of records without a known cost."""
         totals = self.totals
         sums = " + ".join(money_in_words(amount, currency) for currency, amount in totals.costs.items())
         unknown = totals.unpriced_requests
@@ -43,7 +43,7 @@ class UsageList(ChangeList):
         return sums or "–", without if sums and unknown else ""
 
     def figures(self) -> list[tuple[str, str, str, str, str]]:
-        """The totals to be read: name, label, value, unit, note; what is unknown has no unit."""
+        """The totals for display: name, label, value, unit, note. Unknown values have no unit."""
         totals = self.totals
         requests = ngettext("of tokens, %s request", "of tokens, %s requests", totals.counted_requests)
         note = requests % _shown(totals.counted_requests)
@@ -67,7 +67,7 @@ class UsageList(ChangeList):
 
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ReadOnlyAdmin):
-    """One request, with the figures its receipt shows."""
+    """The usage records, with the figures of their receipts."""
 
     list_display = [
         "opened",
@@ -156,7 +156,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
 
 
 def _moment(moment: datetime) -> str:
-    """Short, in the portal's time; in full for whoever points at it."""
+    """Format a time in short form in the portal's time zone, with the full form as a tooltip."""
     local = timezone.localtime(moment)
     full = date_format(local, "j F Y H:i:s T")
     return format_html(
@@ -165,7 +165,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _shown(value: int | Decimal | None, unit: str = "") -> str:
-    """With separators between the thousands, and its unit; unknown is a dash and never 0."""
+    """Format a number with thousands separators and its unit. None becomes a dash."""
     if value is None:
         return "–"
     return f"{number_format(value, force_grouping=True)} {unit}".rstrip()

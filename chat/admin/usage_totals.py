@@ -1,4 +1,4 @@
-"""The figures of many usage records together. Computed by the database, whatever their number."""
+"""Totals of usage records, computed by the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chat.models import UsageRecord
 
 @dataclass(frozen=True)
 class UsageTotals:
-    """Sums over the records whose figures are known; None = nothing to tell from."""
+    """Sums over the records whose figures are known; None = no record has the figure."""
 
     requests: int
     prompt_tokens: int
@@ -23,13 +23,13 @@ class UsageTotals:
     counted_requests: int
     median_ttft_ms: Decimal | None
     costs: Mapping[str, Decimal]
-    """The sum in each currency."""
+    """Currency → sum."""
     unpriced_requests: int
-    """Those that cost nobody knows what: tokens without a price, or unknown ones."""
+    """The number of requests without a known cost, because the tokens or the prices are unknown."""
 
     @property
     def counted_percent(self) -> Decimal | None:
-        """The share of all tokens that we counted because the provider reported none; one decimal."""
+        """The percentage of tokens that the portal counted because the provider reported none; one decimal."""
         if not self.total_tokens:
             return None
         share = Decimal(100 * self.counted_tokens) / self.total_tokens
@@ -37,10 +37,10 @@ class UsageTotals:
 
 
 def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
-    """The totals of exactly these records, in three queries."""
+    """Return the totals of the records. Makes three queries."""
     counted = Q(usage_source=UsageRecord.UsageSource.COUNTED)
     sums = records.aggregate(
-        # These two before that name is taken by a sum.
+        # These two come first, because a sum takes that name.
         counted_tokens=Sum("total_tokens", filter=counted, default=0),
         unpriced_requests=Count("pk", filter=Q(cost=None) & ~Q(total_tokens=0)),
         requests=Count("pk"),
@@ -55,7 +55,7 @@ def totals_of(records: QuerySet[UsageRecord]) -> UsageTotals:
 
 
 def _median_ttft_ms(records: QuerySet[UsageRecord], timed: int) -> Decimal | None:
-    """SQLite knows no median: the one or two rows in the middle of the order are read."""
+    """Return the median from the one or two middle rows, because SQLite has no median function."""
     if not timed:
         return None
     ordered = records.filter(ttft_ms__isnull=False).order_by("ttft_ms").values_list("ttft_ms", flat=True)

@@ -1,7 +1,7 @@
-"""One call of a model, from the first attempt to the end of its answer, with all that is known of it.
+"""One call of a model, from the first attempt to the end of its answer.
 
-Everybody who asks a model asks through a Call: the answers of the chat, the diagnosis of a provider, the comparison of
-streamed and whole answers. What they do with the text is theirs: they override the methods that begin with `on_`.
+All calls of models use Call: answers of the chat, the diagnosis of a provider, the comparison of streamed and whole
+answers. Subclasses handle the text by overriding the methods that start with `on_`.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from chat.providers.base import (
 from chat.timing import Clock, Stopwatch
 
 ENDS_WITHOUT_TEXT = ("length", "window", "content_filter", "tool_calls")
-"""Meanings of finish_reason for which an answer without any text is no failure: asking again would bring the same."""
+"""Meanings of finish_reason with which an empty answer is not a failure, because a retry would end the same way."""
 
 
 class Call:
-    """One call of a model; it is made once. Also the adapter's Probe.
+    """One call of a model, to be run once. It is also the adapter's Probe.
 
     attempts        how often the request was sent
-    deltas          how many deltas were delivered
-    stopwatch       times the attempt under way, or the last one
-    finish_reason   upstream's own word in the last attempt; None when none came
-    usage           as upstream reported it in the last attempt; None when it did not
-    request_id      upstream's own id of the request, '' when it gave none
-    response_model  the model that upstream says it used, '' when it said nothing
-    rate_limits     the headers of the answer about rate limits
-    warnings        what was odd and did not hurt (Warned)
-    is_started      the request was handed to the HTTP client; False again between two attempts
-    is_sent         the whole request has left, and may be billed; False again between two attempts
-    is_answered     the headers of a good answer came
-    is_cut          we left before the end: `leave` said so, or the task was cancelled
+    deltas          the number of delivered deltas
+    stopwatch       times the current or last attempt
+    finish_reason   the finish_reason of the last attempt, verbatim; None without one
+    usage           the usage that upstream reported in the last attempt; None without one
+    request_id      upstream's id of the request, '' without one
+    response_model  the model that upstream reported, '' without one
+    rate_limits     the headers about rate limits
+    warnings        harmless irregularities (Warned)
+    is_started      the request was passed to the HTTP client; False between two attempts
+    is_sent         the whole request was sent and may be billed; False between two attempts
+    is_answered     the headers of a successful answer arrived
+    is_cut          the answer was not read to its end: `leave` returned True, or the task was cancelled
     """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
@@ -73,13 +73,13 @@ class Call:
         too_late: Code = Code.ANSWER_TOO_LONG,
         leave: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """Send the request, again while nothing was delivered and it may help, and read the answer to its end.
+        """Send the request and read the answer to its end. Retry failures that may pass while no delta was delivered.
 
         adapter      lends the adapter for one attempt
-        seconds      for all of it; then ProviderError with the code `too_late`
-        max_retries  how often it may be sent again
-        needs_text   an answer without text is a failure (`answer_empty`), unless its finish_reason explains it
-        leave        asked after each delta whether to go
+        seconds      the limit for everything; after it, ProviderError with the code `too_late` is raised
+        max_retries  how often the request may be sent again
+        needs_text   whether an empty answer is a failure (`answer_empty`) unless its finish_reason explains it
+        leave        is called after each delta; True ends the call
 
         Raises ProviderError, and what `on_delta` raises.
         """
@@ -117,7 +117,7 @@ class Call:
                 wait = None if self.deltas else retry.delay(error, self.attempts, spent, random.random)
                 if wait is None or self.attempts > max_retries:
                     raise
-                self.is_started = self.is_sent = False  # that attempt cost nothing; the next one may not come
+                self.is_started = self.is_sent = False  # that attempt cost nothing, and there may be no next one
                 self.on_retry(error, wait)
             await asyncio.sleep(wait)
             self.on_next_attempt()
@@ -137,7 +137,7 @@ class Call:
             raise
 
     def count_deltas(self, number: int) -> None:
-        """So many deltas were found in the bytes read last."""
+        """Count deltas that were found in the last bytes."""
         self.deltas += number
         for _ in range(number):
             self.stopwatch.delta()
@@ -169,47 +169,47 @@ class Call:
     # The adapter's probe ──────────────────────────────────────────────────────────────────────────────────────────
 
     def started(self) -> None:
-        """The request is handed to the HTTP client."""
+        """Record that the request is passed to the HTTP client."""
         self.is_started, self.is_sent = True, False
         self.stopwatch.started()
         self.on_started()
 
     def sent(self) -> None:
-        """The whole request has left."""
+        """Record that the whole request was sent."""
         self.is_sent = True
         self.on_sent()
 
     def received(self) -> None:
-        """Bytes of the answer's body were read."""
+        """Record that bytes of the answer's body were read."""
         self.stopwatch.received()
         self.on_received()
 
-    # What whoever calls may want to know at once; none of these may block ─────────────────────────────────────────
+    # Hooks for subclasses; they must not block ────────────────────────────────────────────────────────────────────
 
     def on_started(self) -> None:
-        """The request is handed to the HTTP client."""
+        """Handle that the request is passed to the HTTP client."""
 
     def on_sent(self) -> None:
-        """The whole request has left."""
+        """Handle that the whole request was sent."""
 
     def on_received(self) -> None:
-        """Bytes of the answer's body were read."""
+        """Handle that bytes of the answer's body were read."""
 
     def on_delta(self, delta: TextDelta) -> None:
-        """A delta came, and counts as one. A ProviderError that is raised here ends the call."""
+        """Handle a delta, and count it as one. A ProviderError raised here ends the call."""
         self.count_deltas(1)
 
     def on_finish_reason(self) -> None:
-        """The first finish_reason came."""
+        """Handle the first finish_reason."""
 
     def on_usage(self, usage: UsageReported) -> None:
-        """Upstream reported usage; it may do so several times."""
+        """Handle reported usage. Upstream may report it several times."""
 
     def on_warning(self, what: str) -> None:
-        """Something odd came that did not hurt."""
+        """Handle a harmless irregularity."""
 
     def on_retry(self, error: ProviderError, wait: float) -> None:
-        """The attempt failed, and the next one comes in `wait` seconds."""
+        """Handle a failed attempt. The next one starts in `wait` seconds."""
 
     def on_next_attempt(self) -> None:
-        """The wait is over."""
+        """Handle the end of the wait before the next attempt."""

@@ -1,7 +1,7 @@
-"""HTTP to upstreams: clients, credentials, limits, and every transport fault as a ProviderError.
+"""HTTP requests to upstreams: clients, credentials, limits. Every transport fault becomes a ProviderError.
 
-With transport.py and evolution.py the only importer of httpx, which may be replaced. Knows no dialect: bytes go out,
-bytes come in.
+Only this module, transport.py and evolution.py import httpx, so that it can be replaced. Sends and receives bytes,
+regardless of the dialect.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ TOKEN_SECONDS = 30.0
 TOKEN_BYTES = 64 * 1024
 
 GOOD = (200, 201, 202, 203)
-"""Statuses of an answer; 204 and 206 bring none, or a part."""
+"""Statuses of a successful answer. 204 has no body, and 206 only a part."""
 
 TURNED_AWAY_SECONDS = 0.25
-"""A reset this soon after the request left is a listener that turns connections away, not a model that broke off."""
+"""A reset within this time after the request was sent means that the server refuses connections."""
 
 STALE_SECONDS = 1.0
-"""The end of a kept-alive connection this soon after the request left was there before it; later, the request was read,
-and is billed perhaps."""
+"""If a kept-alive connection ends within this time after the request was sent, it was closed before. If it ends later,
+the server has read the request and may bill it."""
 
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 _ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
 
 
 class StreamedResponse:
-    """A good answer whose body is still coming. `sent_at` is when the request had left, in the loop's time."""
+    """A successful answer whose body is still arriving. `sent_at`: when the request was sent, in the loop's time."""
 
     def __init__(self, response: httpx.Response, probe: Probe, deadline: Deadline, sent_at: float) -> None:
         self.sent_at = sent_at
@@ -65,13 +65,13 @@ class StreamedResponse:
 
     @property
     def compressed(self) -> bool:
-        """The body was packed although identity was asked for."""
+        """Whether the body is compressed although `identity` was requested."""
         return self._gunzip is not None
 
     async def read(self, until: float) -> bytes:
-        """The next bytes of the body, unpacked; empty at its clean end.
+        """Return the next bytes of the body, decompressed; empty at its clean end.
 
-        Raises TimeoutError when the loop's clock passes `until`, ProviderError `upstream_cut`, `upstream_malformed` or
+        Raises TimeoutError if the loop's clock passes `until`, or ProviderError `upstream_cut`, `upstream_malformed` or
         `upstream_encoding`.
         """
         while True:
@@ -87,8 +87,10 @@ class StreamedResponse:
             self._gunzip.feed(received)
 
     async def rest(self) -> None:
-        """Read what follows the end mark, mostly nothing but the end of the body: httpx can then keep the connection,
-        and the next answer needs none of its own. Who holds it open, or goes on talking, loses it."""
+        """Read the body after the end mark, usually nothing, so that httpx can reuse the connection.
+
+        After REST_SECONDS it gives up, and the connection is closed.
+        """
         until = asyncio.get_running_loop().time() + REST_SECONDS
         try:
             with self._deadline.until(until):
@@ -112,7 +114,7 @@ class StreamedResponse:
 
 
 class Sender:
-    """Sends requests to one endpoint over one pool of connections. Raises nothing but ProviderError."""
+    """Sends requests to one endpoint over one connection pool. Raises only ProviderError."""
 
     def __init__(self, endpoint: Endpoint, client_factory: ClientFactory | None = None) -> None:
         self._endpoint = endpoint
@@ -123,11 +125,11 @@ class Sender:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What upstream may repeat of ours, and nobody is to read."""
+        """Secrets that upstream may echo and that must be masked."""
         return (*self._endpoint.secrets, *(self._auth.secrets if self._auth else ()))
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections and stop a running token request."""
         client, self._client = self._client, None
         if self._auth is not None:
             await self._auth.aclose()
@@ -136,7 +138,7 @@ class Sender:
 
     @asynccontextmanager
     async def post(self, path: str, payload: Mapping[str, Any], probe: Probe) -> AsyncIterator[StreamedResponse]:
-        """Send, and hand over the answer when its headers are here and good; leaving closes the connection at once."""
+        """Send a request and yield the answer once successful headers arrive. Leaving closes the connection at once."""
         content = _encoded(payload)
         deadline = Deadline()
         async with AsyncExitStack() as stack:
@@ -147,7 +149,7 @@ class Sender:
             token = await self._auth.token() if self._auth else ""
             response = await self._send(request, stack)
             if response.status_code == 401 and self._auth is not None:
-                # The token may have ended before its time; a second one that is refused is the key's fault.
+                # The token may have been revoked early. If a second token is refused, the key is wrong.
                 await response.aclose()
                 # guard: a refused token is dropped
                 self._auth.drop(token)
@@ -157,23 +159,23 @@ class Sender:
             yield await self._good(response, request)
 
     async def _send(self, request: _Request, stack: AsyncExitStack) -> httpx.Response:
-        """The headers of an answer; the client that a second try needs is left to `stack`."""
+        """Return the response once its headers arrive. `stack` closes the client that a second try needs."""
         with _translated(request):
             try:
                 return await request.send(await self._open(), self._auth)
             except httpx.TransportError as error:
                 if not request.may_be_stale(error):
                     raise
-                # A kept-alive connection that upstream had closed: nothing reached a model.
+                # Upstream had closed the kept-alive connection, so nothing reached a model.
                 client = await stack.enter_async_context(self._client_factory(self._endpoint))
                 return await request.send(client, self._auth)
 
     async def get_json(self, path: str, seconds: float, max_bytes: int) -> object:
-        """The decoded JSON of one GET. Raises ProviderError."""
+        """Return the decoded JSON of one GET. Raises ProviderError."""
         return _decoded(await self.get(path, seconds, max_bytes))
 
     async def get(self, path: str, seconds: float, max_bytes: int) -> bytes:
-        """The body of one GET. Raises ProviderError."""
+        """Return the body of one GET. Raises ProviderError."""
         try:
             async with asyncio.timeout(seconds):
                 return await _body(await self._open(), "GET", path, max_bytes, self.secrets, auth=self._auth)
@@ -181,7 +183,7 @@ class Sender:
             raise ProviderError(Code.UPSTREAM_TIMEOUT) from error
 
     async def _fetch_token(self) -> Token:
-        """A token for the key id and the secret. Raises ProviderError."""
+        """Request a token for the key id and the secret. Raises ProviderError."""
         endpoint = self._endpoint
         question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
         try:
@@ -206,7 +208,7 @@ class Sender:
         return self._client
 
     async def _good(self, response: httpx.Response, request: _Request) -> StreamedResponse:
-        """The reply to a status of a good answer; else the matching ProviderError."""
+        """Return the answer if its status is successful; otherwise raise the matching ProviderError."""
         status = response.status_code
         if status in GOOD:
             return StreamedResponse(response, request.probe, request.deadline, request.sent_at)
@@ -220,7 +222,7 @@ class Sender:
 
 
 class _Request:
-    """One request on its way; also httpcore's `trace`, the only one to tell when it has left and on what connection."""
+    """A running request. As httpcore's `trace` it learns when it was sent and whether it reused a connection."""
 
     def __init__(self, endpoint: Endpoint, path: str, content: bytes, probe: Probe, deadline: Deadline) -> None:
         self.probe = probe
@@ -234,12 +236,12 @@ class _Request:
         self._loop = asyncio.get_running_loop()
 
     async def send(self, client: httpx.AsyncClient, auth: httpx.Auth | None = None) -> httpx.Response:
-        """Answer headers, or httpx's exception, or TimeoutError."""
+        """Return the response once its headers arrive. Raises httpx's exceptions and TimeoutError."""
         limits = self._endpoint.limits
         self._is_connected_anew = self._is_sent = False
         request = client.build_request("POST", self._path, content=self._content, extensions={"trace": self})
         self.probe.started()
-        # Until the request has left, httpx's own limits for each step hold; this one is for their sum.
+        # Until the request is sent, httpx's limits apply to each step, and this one to their sum.
         self.sent_at = self._loop.time()
         before_sent = 3 * limits.connect + 2 * WRITE_SECONDS
         with self.deadline.until(self.sent_at + before_sent + limits.first_byte):
@@ -255,14 +257,14 @@ class _Request:
             self.probe.sent()
 
     def may_be_stale(self, error: httpx.TransportError) -> bool:
-        """A re-used connection gave no byte of an answer, and ended at once."""
+        """Return whether a reused connection ended at once without a byte of an answer."""
         soon = self._loop.time() - self.sent_at < STALE_SECONDS
         return not self._is_connected_anew and is_silent_end(error) and (soon or not self._is_sent)
 
     def failure(self, error: Exception) -> ProviderError:
-        """What an exception means that came before the answer's headers."""
+        """Return the ProviderError for an exception before the answer's headers."""
         if isinstance(error, TimeoutError):
-            # What was sent may have been billed: it is not sent again.
+            # A request that was sent may have been billed, so it is not sent again.
             return ProviderError(Code.UPSTREAM_TIMEOUT, "no answer yet", permanent=self._is_sent)
         if isinstance(error, httpx.TransportError) and is_silent_end(error):
             soon = self._loop.time() - self.sent_at < TURNED_AWAY_SECONDS
@@ -272,10 +274,9 @@ class _Request:
 
 
 def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
-    """A client for one endpoint. Raises ProviderError for an address or credentials that can't be sent.
+    """Return a client for one endpoint. Raises ProviderError for an invalid address or credentials.
 
-    Nothing is taken from the environment, no redirect is followed, no cookie is kept; connections go to allowed
-    addresses only.
+    The client ignores the environment, follows no redirects, keeps no cookies, and connects to allowed addresses only.
     """
     base_url, limits = _base_url(endpoint.base_url), endpoint.limits
     if not (endpoint.private_network or base_url.startswith("https:")):
@@ -297,7 +298,7 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
 async def _body(
     client: httpx.AsyncClient, method: str, path: str, max_bytes: int, secrets: Sequence[str], **more: Any
 ) -> bytes:
-    """What one small request is answered with, unpacked; whoever calls limits its time. Raises ProviderError."""
+    """Return the decompressed body of one small request. The caller limits its time. Raises ProviderError."""
     body = bytearray()
     try:
         async with client.stream(method, path, headers={"Accept": "application/json"}, **more) as response:
@@ -305,7 +306,7 @@ async def _body(
             try:
                 await _read(response, body, max_bytes)
             except ProviderError:
-                if status in GOOD:  # of an error's body the beginning is enough, or nothing
+                if status in GOOD:  # a part of an error's body is enough
                     raise
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise transport_failure(error) from error
@@ -317,7 +318,7 @@ async def _body(
 
 
 async def _read(response: httpx.Response, body: bytearray, max_bytes: int) -> None:
-    """Put the answer into `body`, unpacked. Raises ProviderError when it is longer, or no gzip although packed."""
+    """Read the decompressed answer into `body`. Raises ProviderError if it is too long or not decodable."""
     gunzip = _unpacker(response.headers)
     async for received in response.aiter_raw():
         for piece in _pieces(received, gunzip):
@@ -354,7 +355,7 @@ def _translated(request: _Request) -> Iterator[None]:
 
 
 async def _error_body(response: httpx.Response, request: _Request, seconds: float) -> bytes:
-    """The beginning of an error's body; what can't be read in time is left out."""
+    """Return the beginning of an error's body, as far as it arrives in time."""
     until = asyncio.get_running_loop().time() + min(seconds, ERROR_BODY_SECONDS)
     body = b""
     try:
@@ -391,7 +392,7 @@ def _headers(auth: str, api_key: str) -> dict[str, str]:
 def _sendable(headers: Mapping[str, Any]) -> Mapping[str, str]:
     for name, value in headers.items():
         is_text = isinstance(value, str) and name.isascii() and value.isascii() and value.isprintable()
-        # By its Host another server behind the same address would be asked; the others tell where the request ends.
+        # Host could select another server at the same address; the others control where the request ends.
         if name.strip().lower() in _OURS or not is_text:
             raise ProviderError(Code.UPSTREAM_REJECTED, f"the header {name!r} can't be sent")
     return headers

@@ -1,4 +1,4 @@
-"""Which models an endpoint offers: `GET …/models`, and what it tells of them."""
+"""List the models of an endpoint with `GET …/models`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _CHAT_KINDS = frozenset({"", "model", "chat", "language", "llm", "vlm", "code"})
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A model as its server lists it.
+    """A model as listed by its server.
 
-    context_window  tokens, None where it isn't told
-    kind            the server's own word, such as `chat` or `embedding`; '' where it isn't told
-    rate            the prices in US dollars, None where they aren't told or aren't by the token alone
-    can_chat        neither name nor kind tells that it can't
+    context_window  tokens; None = unknown
+    kind            the server's value, such as `chat` or `embedding`; '' = unknown
+    rate            the prices in US dollars; None = unknown, or not by the token alone
+    can_chat        False if the name or the kind shows that the model cannot chat
     """
 
     name: str
@@ -45,7 +45,7 @@ class ListedModel:
 
 
 async def list_models(endpoint: Endpoint, seconds: float = 5.0) -> list[ListedModel]:
-    """What the server lists within so many seconds, in its order, each name once. Raises ProviderError."""
+    """Return the server's models in its order, each name once. Raises ProviderError, also after `seconds`."""
     sender = Sender(endpoint)
     try:
         value = await sender.get_json("models", seconds, LIST_BYTES)
@@ -62,7 +62,7 @@ async def list_models(endpoint: Endpoint, seconds: float = 5.0) -> list[ListedMo
 
 
 async def failure_of(endpoint: Endpoint, seconds: float = 5.0) -> Code | None:
-    """The code of how a request fails that costs nothing, None when it is answered well; reads no long list."""
+    """Return the error code of a request that costs nothing, or None if it succeeds. Reads at most PROBE_BYTES."""
     sender = Sender(endpoint)
     try:
         await sender.get_json("models", seconds, PROBE_BYTES)
@@ -94,19 +94,19 @@ def _listed(entry: object) -> ListedModel | None:
 
 
 def _window(facts: Mapping[str, Any]) -> int | None:
-    """The size of the context window in tokens, by whichever name the server gives it."""
+    """Return the context window in tokens from any of the names that servers use."""
     names = ("context_length", "context_window", "max_model_len", "max_context_length", "loaded_context_length")
     sizes = [*(facts.get(name) for name in names), _group(facts, "meta").get("n_ctx_train")]
     return next(window_sizes(sizes), None)
 
 
 def window_sizes(values: Iterable[object]) -> Iterator[int]:
-    """Those of the values that a context window can have."""
+    """Yield the values that are possible sizes of a context window."""
     return (size for size in values if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_WINDOW)
 
 
 def _rate(prices: Mapping[str, Any]) -> Rate | None:
-    """As OpenRouter tells it."""
+    """Return the prices in OpenRouter's format."""
     prompt, completion = _per_million(prices.get("prompt")), _per_million(prices.get("completion"))
     if prompt is None or completion is None or _per_million(prices.get("request", "0")) != 0:
         return None
@@ -114,7 +114,7 @@ def _rate(prices: Mapping[str, Any]) -> Rate | None:
 
 
 def _per_million(price: object) -> Decimal | None:
-    """OpenRouter writes dollars per token, as a text; −1 where it depends."""
+    """Convert OpenRouter's dollars per token, a string. −1 (a variable price) gives None."""
     if not isinstance(price, str):
         return None
     try:

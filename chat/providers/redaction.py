@@ -1,7 +1,7 @@
-"""Texts made fit for eyes and logs: no keys, no tokens. What upstream says of an error becomes one short line, too.
+"""Mask keys and tokens in texts for users and logs, and shorten upstream's error messages to one line.
 
-Keys are known by their form, and those in use by value: `learn`. OpenAI's 401 echoes the first eight and last four
-characters of the key, DeepSeek's the last four.
+Keys are recognised by their form, and the portal's own by value (`learn`). OpenAI's 401 echoes the first eight and
+last four characters of the key, DeepSeek's the last four.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from urllib.parse import quote, quote_plus
 LENGTH = 200
 MASK = "[…]"
 REMEMBERED = 64
-"""So many secrets are known by value, beside those that are learnt for ever; the ones used last."""
+"""The number of recently used secrets that are known by value, besides the permanent ones."""
 SHORTEST = 8
-"""Shorter ones are words that stand everywhere: `ollama`, `secret`."""
+"""Shorter secrets are common words such as `ollama` and `secret`, which are not masked."""
 
 _GRAM = 6
-"""A word that shares this many characters in a row with a secret is taken for a part of it."""
+"""A word that shares this many consecutive characters with a secret counts as a part of it."""
 _LOGGED_GRAM = 12
-"""The same for logs, where a word of a team's own key must not take the sense from the lines."""
+"""The same for logs. It is longer, so that a key made of common words doesn't make log lines unreadable."""
 
 MOST_GRAMS = 100
-"""Of each way to write a secret."""
+"""The most grams that are kept of each spelling of a secret."""
 
 _FORMS = re.compile(
     r"\beyJ[\w-]{5,}(?:\.[\w-]*)*"  # a JSON Web Token
@@ -37,12 +37,12 @@ _FORMS = re.compile(
     r"|\b(?i:bearer)\s+\S+"
     r"|\b[0-9A-Fa-f]{24,}\b"
 )
-# Whole runs, looked at by functions: one expression for all of it takes square time on a text made for that.
+# Whole runs, which functions check: a single expression would take quadratic time on hostile text.
 _UNBROKEN = re.compile(r"\S+")
 _RUN = re.compile(r"[A-Za-z0-9+/_=-]{28,}")
 _SHORTER_RUN = re.compile(r"[A-Za-z0-9+_=]{28,}")
 _SPARED = re.compile(
-    # Where in the source it happened, and our own ids: long, with digits, and no secrets.
+    # Source lines of tracebacks, and the portal's ids: long, with digits, but no secrets.
     r"^[ |+]*File \"[^\"\n]*\", line \d+, in .*(?:\n[ |]{4,}\S.*)?"
     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     re.MULTILINE,
@@ -52,7 +52,7 @@ _SPACES = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
 class _Spelt(NamedTuple):
-    """The ways to write one secret, and enough of their parts to know a piece by."""
+    """The spellings of one secret, and grams that recognise a part of it."""
 
     texts: frozenset[str]
     grams: frozenset[str]
@@ -63,13 +63,13 @@ class _Spelt(NamedTuple):
     @classmethod
     def of(cls, secret: str) -> _Spelt:
         texts = frozenset(_spellings(secret))
-        # Of a token of thousands of characters not every part: a longer piece holds one of them as well.
+        # Not every gram of a token of thousands of characters: a longer piece contains one of these as well.
         parts = (islice(_grams(text, _LOGGED_GRAM), 0, None, 1 + len(text) // MOST_GRAMS) for text in texts)
         return cls(texts, frozenset(chain.from_iterable(parts)))
 
 
 class Known:
-    """Secrets in use in this process, and every way they may be written. Any thread may ask and tell."""
+    """The secrets in use in this process, with their spellings. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,10 +79,10 @@ class Known:
         self._grams: frozenset[str] = frozenset()
 
     def learn(self, secret: str, for_ever: bool = False) -> None:
-        """Know a secret from now on; cheap when it is known."""
+        """Mask a secret from now on. Fast if it is known already."""
         with self._lock:
             if (known := self._recent.pop(secret, None)) is not None:
-                self._recent[secret] = known  # the last one used
+                self._recent[secret] = known  # moved to the end: the most recently used
             if known is not None or secret in self._for_ever:
                 return
             (self._for_ever if for_ever else self._recent)[secret] = _Spelt.of(secret)
@@ -93,7 +93,7 @@ class Known:
             self._grams = frozenset().union(*(spelt.grams for spelt in every))
 
     def hide(self, text: str) -> str:
-        """The text without them, and without words that hold a good part of one."""
+        """Return the text with known secrets masked, and words that contain a long part of one."""
         for secret in self._texts:
             if secret in text:
                 text = text.replace(secret, MASK)
@@ -107,26 +107,28 @@ _known = Known()
 
 
 def learn(*secrets: str, for_ever: bool = False) -> None:
-    """Keep these out of logs and of what upstream says. Blank and very short ones are left out."""
+    """Mask these secrets in logs and in upstream's messages. Blank and very short ones are ignored."""
     for secret in secrets:
         if len(secret := secret.strip()) >= SHORTEST:
             _known.learn(secret, for_ever)
 
 
 def hide(text: str) -> str:
-    """The text without what was learnt, and otherwise as it is: for ids, which look like keys."""
+    """Mask known secrets only. For ids, which look like keys."""
     return _known.hide(text)
 
 
 def word_of(text: str, length: int = LENGTH) -> str:
-    """A name or id of upstream's, fit to be stored: cut, without what was learnt, and without halves of characters
-    and zeros, which UTF-8 and PostgreSQL don't take."""
+    """Return a name or id from upstream that can be stored: cut to `length`, with known secrets masked.
+
+    Lone surrogates and NUL, which UTF-8 and PostgreSQL refuse, are replaced.
+    """
     text = hide(text[: 20 * length]).replace("\x00", "?")
     return text.encode("utf-8", "replace").decode()[:length]
 
 
 def masked(text: str) -> str:
-    """What may be logged of a text, with its lines and its length."""
+    """Return a text that may be logged. Its lines and its length are kept."""
     text, at, parts = _known.hide(text), 0, []
     for spared in _SPARED.finditer(text):
         parts += [_without_forms(text[at : spared.start()]), spared[0]]
@@ -135,7 +137,7 @@ def masked(text: str) -> str:
 
 
 def redact(text: str, secrets: Sequence[str] = ()) -> str:
-    """One line of at most LENGTH characters; `secrets` (our key, our extra headers) are masked, and parts of them."""
+    """Return one line of at most LENGTH characters, with known secrets, `secrets` and parts of them masked."""
     text = _SPACES.sub(" ", text[: 20 * LENGTH]).strip()
     for secret in secrets:
         text = _without(secret.strip(), text)
@@ -145,18 +147,18 @@ def redact(text: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _without_forms(text: str) -> str:
-    """The text without what looks like a key or a token."""
+    """Mask everything that looks like a key or a token."""
     text = _UNBROKEN.sub(_unless_masked, text)
     return _RUN.sub(_unless_random, _FORMS.sub(MASK, text))
 
 
 def _unless_masked(found: re.Match[str]) -> str:
-    """What somebody else masked with asterisks goes, with what they left standing."""
+    """Mask whole words that upstream masked partly with asterisks."""
     return MASK if "**" in found[0] else found[0]
 
 
 def _unless_random(found: re.Match[str]) -> str:
-    """Long runs with digits are taken for keys: 40 characters, or 28 without a dash or a slash."""
+    """Mask long runs with digits: from 40 characters, or from 28 without a dash or a slash."""
     run = found[0]
     if not any(character.isdigit() for character in run):
         return run
@@ -183,14 +185,14 @@ def _grams(text: str, length: int) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as it is, and as URLs, JSON, hexadecimal digits and base64 write it."""
+    """Return the secret verbatim and as encoded in URLs, JSON, hexadecimal and base64."""
     raw = secret.encode("utf-8", "replace")
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     found = {secret, json.dumps(secret)[1:-1], raw.hex(), raw.hex().upper(), *quoted}
     found |= {re.sub("%..", lambda digits: digits[0].lower(), text) for text in quoted}
-    for before in range(3):  # where in a longer text the secret begins: base64 writes three bytes at a time
+    for before in range(3):  # the offset in a longer text, because base64 encodes three bytes at a time
         coded = base64.b64encode(bytes(before) + raw + bytes(-(before + len(raw)) % 3)).decode()
-        # The first and the last digits belong to the neighbours, too.
+        # The first and the last digits also encode adjacent bytes.
         inside = coded[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
         found |= {inside, inside.replace("+", "-").replace("/", "_")}
     return found

@@ -1,4 +1,4 @@
-"""Names to addresses by the system's resolver, which may hang for minutes and can't be told to stop."""
+"""Resolve names with the system's resolver, which may hang for minutes and can't be cancelled."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import threading
 from contextlib import suppress
 
 THREADS = 2
-"""So many look-ups of one server at once; in the event loop's own threads, one bad name would hold up all others."""
+"""Concurrent look-ups per server. In the event loop's default threads, one slow name would delay all others."""
 
 
 class Resolver:
-    """Looks names up for one server, in threads that nobody waits for: neither a closed client nor the end of the
-    process, hence daemons. Whoever asks limits the time; a look-up that was given up keeps its thread until it ends.
+    """Looks names up for one server, in daemon threads, so that neither closing a client nor the exit waits for them.
+
+    The caller limits the time. An abandoned look-up keeps its thread until it ends.
     """
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(THREADS)
 
     async def addresses(self, name: str, port: int) -> list[str]:
-        """The addresses of a name, in the resolver's order. Raises OSError (a gaierror) and UnicodeError."""
+        """Return the addresses of a name in the resolver's order. Raises OSError (a gaierror) and UnicodeError."""
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
         await self._free.acquire()
         thread = threading.Thread(target=self._ask, args=(name, port, answer), name="resolver", daemon=True)
@@ -38,12 +39,12 @@ class Resolver:
             found = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
         except Exception as error:
             found = error
-        with suppress(RuntimeError):  # the loop has ended, and with it whoever asked
+        with suppress(RuntimeError):  # the loop has ended, and the caller with it
             answer.get_loop().call_soon_threadsafe(self._told, answer, found)
 
     def _told(self, answer: asyncio.Future[list[str]], found: list[str] | Exception) -> None:
         self._free.release()
-        if answer.done():  # given up
+        if answer.done():  # abandoned
             return
         if isinstance(found, Exception):
             answer.set_exception(found)

@@ -1,6 +1,6 @@
-"""When a failed request is sent again by itself: pure decisions.
+"""Decide whether and when a failed request is retried. Does no I/O.
 
-Only for requests that delivered nothing yet: whoever calls this knows that no delta came.
+Only for requests that delivered no delta; the caller checks that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from chat.providers.base import ProviderError
 
 BUDGET = 30.0
-"""Seconds that somebody waits at most, over all tries and pauses, and the longest Retry-After that is obeyed."""
+"""The most seconds that a user waits over all tries and pauses, and the longest Retry-After that is followed."""
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
@@ -18,11 +18,11 @@ JITTER = 0.25
 
 
 def delay(error: ProviderError, tries: int, spent: float, random: Callable[[], float]) -> float | None:
-    """Seconds to wait before the next try, or None to give up.
+    """Return the seconds to wait before the next try, or None to give up.
 
-    tries   how often the request was sent so far, the failed one included
-    spent   seconds since the first try began
-    random  numbers in [0, 1), like random.random
+    tries   how often the request was sent so far
+    spent   seconds since the start of the first try
+    random  returns numbers in [0, 1), like random.random
     """
     if error.permanent or tries >= error.max_tries:
         return None

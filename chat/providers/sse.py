@@ -1,6 +1,6 @@
-"""Server-sent events from bytes: the one place that knows the framing (WHATWG HTML 9.2).
+"""Parse server-sent events from bytes (WHATWG HTML 9.2).
 
-Knows nothing of HTTP or of what the events mean. Bytes go in as they come, events come out once they are complete.
+Independent of HTTP and of the meaning of the events. Takes bytes as they arrive and yields complete events.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from chat.codes import Code
 from chat.providers.base import ProviderError
 
 EVENT_BYTES = 256 * 1024
-"""The longest line, and the longest data of one event: real ones have a few hundred bytes."""
+"""The longest line and the longest data of one event. Real ones have a few hundred bytes."""
 
 _BOM = b"\xef\xbb\xbf"
 _LF = 0x0A
@@ -22,7 +22,7 @@ _BRACE = 0x7B
 
 
 class ServerSentEvent(NamedTuple):
-    """One dispatched event. `bad_utf8`: some bytes were not UTF-8 and became U+FFFD."""
+    """A dispatched event. `bad_utf8`: invalid bytes were replaced by U+FFFD."""
 
     name: str
     data: str
@@ -30,13 +30,13 @@ class ServerSentEvent(NamedTuple):
 
 
 class Decoder:
-    """Collects lines over reads. `feed` with every read, `end` once after a clean end of the body.
+    """Parses a stream. Call `feed` with each read, and `end` once after a clean end of the body.
 
     Both raise ProviderError `upstream_malformed` for a line or an event over EVENT_BYTES, after all events before it.
     """
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []  # of a line that has no end yet; joined once, so that dribbled bytes stay linear
+        self._parts: list[bytes] = []  # parts of an incomplete line; joined once, so that the time stays linear
         self._parts_bytes = 0
         self._after_cr = False
         self._first_line = True
@@ -45,16 +45,16 @@ class Decoder:
         self._data_bytes = 0
 
     def feed(self, received: bytes) -> Iterator[ServerSentEvent]:
-        """The events that `received` completes."""
+        """Yield the events that `received` completes."""
         if not received:
             return
         if self._after_cr and received[0] == _LF:
-            received = received[1:]  # the second half of a CRLF that was cut in two
+            received = received[1:]  # the second half of a split CRLF
             if not received:
                 self._after_cr = False
                 return
         self._after_cr = received[-1] == _CR
-        # bytes.splitlines cuts at CR, LF and CRLF only; str.splitlines and httpx's aiter_lines also cut at U+2028,
+        # bytes.splitlines splits at CR, LF and CRLF only; str.splitlines and httpx's aiter_lines also split at U+2028,
         # U+2029 and U+0085, which are legal inside JSON.
         lines = received.splitlines()
         open_end = b"" if received[-1] in (_LF, _CR) else lines.pop()
@@ -68,7 +68,7 @@ class Decoder:
             self._keep(open_end)
 
     def end(self) -> Iterator[ServerSentEvent]:
-        """The event that lacks its blank line, if it is `[DONE]` or JSON: many model servers forget that line."""
+        """Yield a last event without its blank line, which many model servers forget, if it is `[DONE]` or JSON."""
         if self._parts:
             event = self._line(self._whole(b""))
             if event is not None:
@@ -91,7 +91,7 @@ class Decoder:
         return line
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
-        """Take one line without its end; returns the event that it completes."""
+        """Parse one line, given without its end. Return the event that it completes, or None."""
         if len(line) > EVENT_BYTES:
             raise _too_long()
         if self._first_line:
@@ -113,10 +113,10 @@ class Decoder:
             self._name = value.decode("utf-8", "replace")
         elif field == b"data":
             self._add_data(value)
-        elif field == b"error":  # llama.cpp of 2024 and 2025 named the field, not the event
+        elif field == b"error":  # llama.cpp of 2024 and 2025 named the field, not the event, `error`
             self._name = "error"
             self._add_data(value)
-        return None  # comments (an empty field name), id, retry, and whatever else
+        return None  # comments (an empty field name), id, retry and unknown fields
 
     def _add_data(self, value: bytes) -> None:
         self._data.append(value)
@@ -141,7 +141,7 @@ def _event(name: str, data: bytes) -> ServerSentEvent:
 
 
 def _bare_error(line: bytes) -> ServerSentEvent | None:
-    """A line `{…"error"…}` without any field name is how Google's servers report an error within a stream."""
+    """Return the event of a line `{…"error"…}` without a field name: Google's servers report errors that way."""
     if b'"error"' not in line:
         return None
     event = _event("error", line)

@@ -1,17 +1,17 @@
-"""Reasoning that a model server leaves in the text, as `<think>…</think>` before the answer: told apart as it comes.
+"""Separate reasoning that a model server leaves in the text, as `<think>…</think>` before the answer.
 
-Pure. Only the beginning counts: a tag that comes later belongs to the answer, which may speak of tags.
+Does no I/O. Later tags belong to the answer, which may be about tags.
 """
 
 from __future__ import annotations
 
 OPENING, CLOSING = "<think>", "</think>"
 BLANK_CHARACTERS = 1000
-"""So much white space may stand before the first tag."""
+"""The most white space before the first tag, in characters."""
 
 
 class ThinkTags:
-    """Splits one answer. `opened`: the server's chat template has written the first tag, the answer begins after it."""
+    """Splits one answer. `opened`: the server's chat template wrote the first tag, so the answer starts after it."""
 
     def __init__(self, opened: bool = False) -> None:
         self._is_thinking = opened
@@ -19,7 +19,7 @@ class ThinkTags:
         self._held = ""
 
     def split(self, text: str) -> tuple[str, str]:
-        """The text and the reasoning that can be given on; what may be half a tag waits for more."""
+        """Return the text and the reasoning that are certain. A possible part of a tag is held back."""
         text, self._held = self._held + text, ""
         if not self._is_thinking and not self._is_answering:
             begun = text.lstrip()
@@ -41,6 +41,6 @@ class ThinkTags:
         return "", text[: len(text) - kept]
 
     def flush(self) -> tuple[str, str]:
-        """What is still held is no tag: nothing more comes."""
+        """Return the held back text and reasoning, which turned out to be no tag."""
         held, self._held = self._held, ""
         return ("", held) if self._is_thinking else (held, "")

@@ -1,4 +1,4 @@
-"""Below http.py: connections to checked addresses only, certificates, and what httpx's exceptions mean."""
+"""The transport below http.py: connections to checked addresses only, certificates, mapping of httpx's exceptions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import cache, partial
 from importlib import import_module
 
-import httpcore  # httpx would import it in the middle of the first request, and hold the loop up
+import httpcore  # httpx would import it during the first request and block the loop
 import httpx
 
 from chat.codes import Code
@@ -19,7 +19,7 @@ from chat.providers.redaction import redact
 from chat.providers.resolver import Resolver
 
 HEAD_START = 0.25
-"""Seconds that an address has before the next one of the same name is tried beside it (RFC 8305)."""
+"""Seconds before the next address of a name is tried in parallel (RFC 8305)."""
 
 _NO_ANSWER = "Server disconnected without sending a response."
 
@@ -27,18 +27,18 @@ Stream = httpcore.AsyncNetworkStream
 
 
 def load_backend() -> None:
-    """Import what httpx imports only at its first request: 45 ms in which the event loop would stand still."""
+    """Import the module that httpx imports at its first request, where it would block the event loop for 45 ms."""
     import_module("anyio._backends._asyncio")
 
 
 class AddressRefused(httpcore.ConnectError):
-    """The host is, or one of its addresses is, where no request may go. Doesn't say which: ordinary people may read."""
+    """The host or one of its addresses is not allowed. The message doesn't name it, because users may read it."""
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Looks a name up, checks every address that it has, and connects to one of just these.
+    """Looks a name up, checks all its addresses, and connects to one of exactly these.
 
-    What a resolver says a moment later changes nothing. TLS and the Host header, made above, keep the name.
+    A later look-up with other addresses has no effect. TLS and the Host header still use the name.
     """
 
     def __init__(self, private_network: bool, below: httpcore.AsyncNetworkBackend | None = None) -> None:
@@ -54,9 +54,9 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> Stream:
-        """Connected within `timeout` seconds, the look-up included.
+        """Connect within `timeout` seconds, including the look-up.
 
-        Raises httpcore's ConnectTimeout and ConnectError; its cause is a gaierror when the name isn't known.
+        Raises httpcore's ConnectTimeout and ConnectError; the cause is a gaierror if the name is unknown.
         """
         connect = partial(
             self._below.connect_tcp, port=port, local_address=local_address, socket_options=socket_options
@@ -72,7 +72,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout from error
 
     async def _checked(self, host: str, port: int) -> list[str]:
-        """The host's addresses, in the resolver's order, when a request may go to each of them."""
+        """Return the host's addresses in the resolver's order. Raises AddressRefused unless all of them are allowed."""
         addresses = [host] if is_ip(host) else await self._look_up(host, port)
         # guard: every address of a name is judged
         if not addresses or not all(may_be_reached(address, self._private_network) for address in addresses):
@@ -90,7 +90,7 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
     """httpx's transport over a PinnedBackend, without proxies."""
 
     def __init__(self, private_network: bool, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
-        # Not super().__init__: httpx takes no backend. The pool is everything that it would make.
+        # Not super().__init__, because httpx takes no backend. It would only create the pool.
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=verify,
             max_connections=limits.max_connections,
@@ -102,20 +102,20 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
 
 
 def verifier(base_url: str) -> ssl.SSLContext:
-    """What checks certificates; without TLS, one that trusts nobody and costs nothing."""
+    """Return the SSL context for an address; without TLS, an empty one that is cheap to create."""
     return ssl_context() if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @cache
 def ssl_context() -> ssl.SSLContext:
-    """One for the process, since making one takes 100 ms. The system's own authorities count too (SSL_CERT_FILE)."""
+    """Return the process's SSL context, which takes 100 ms to create. It includes the system's CAs (SSL_CERT_FILE)."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context
 
 
 def transport_failure(error: Exception) -> ProviderError:
-    """What an exception of httpx means, when nothing is known of the request."""
+    """Return the ProviderError for an httpx exception, independent of the request's state."""
     reason = redact(str(error))
     if isinstance(error, httpx.TimeoutException):
         return ProviderError(Code.UPSTREAM_TIMEOUT, reason)
@@ -138,14 +138,14 @@ def transport_failure(error: Exception) -> ProviderError:
 
 
 def is_silent_end(error: httpx.TransportError) -> bool:
-    """The connection ended before a status line: closed, reset, or dead when the request was written."""
+    """Return whether the connection ended before a status line: closed, reset, or dead at the write."""
     if isinstance(error, httpx.RemoteProtocolError):
         return str(error) == _NO_ANSWER
     return isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError)
 
 
 async def _first(connect: Callable[[str], Coroutine[None, None, Stream]], addresses: Sequence[str]) -> Stream:
-    """The first connection that comes about, each next address begun when one has failed or had its head start."""
+    """Return the first successful connection. The next address starts after a failure or after HEAD_START."""
     if len(addresses) == 1:
         return await connect(addresses[0])
     waiting, trying = list(addresses), set[asyncio.Task[Stream]]()
@@ -170,12 +170,12 @@ async def _abandon(trying: set[asyncio.Task[Stream]]) -> None:
     for task in trying:
         task.cancel()
     for stream in await asyncio.gather(*trying, return_exceptions=True):
-        if isinstance(stream, Stream):  # two came about at the same moment
+        if isinstance(stream, Stream):  # two connections succeeded at the same time
             await stream.aclose()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The chain below an exception, groups included."""
+    """Yield the causes and contexts of an exception, including members of groups."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error.__cause__, error.__context__]
     while todo:
