@@ -1,4 +1,4 @@
-"""Who may open the socket: the exact origin, the allowed host, the session's user; and a bound on what comes in."""
+"""Access to the socket: the checks of origin, host and session, and a bound on its input."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ TOO_FAST = 4008
 
 
 class ExactOrigin:
-    """Refuses a handshake (403) whose Origin is missing, doubled or not in PORTAL_ORIGINS, or whose Host isn't ours.
+    """Refuses a handshake (403) with a missing, doubled or unlisted Origin (PORTAL_ORIGINS), or a Host not allowed.
 
-    Channels' own validator ignores the port and the scheme, and lets a missing Origin pass for '*'.
+    Channels' own validator ignores port and scheme, and accepts a missing Origin for '*'.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the connection on, or close it before it is accepted."""
+        """Run the application, or close the connection before it is accepted."""
         if _is_ours(scope):
             await self._application(scope, receive, send)
         else:
@@ -65,17 +65,17 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
 
 
 def session_key(scope: Scope) -> str:
-    """The session's key from the cookie, '' without one."""
+    """Return the session's key from the cookie, or ''."""
     return _request(scope).COOKIES.get(settings.SESSION_COOKIE_NAME, "")
 
 
 def language_of(scope: Scope) -> str:
-    """The reader's language as pages choose it: by the cookie, else by Accept-Language, else the portal's."""
+    """Return the reader's language: from the cookie, or else Accept-Language, or else the portal's."""
     return translation.get_language_from_request(_request(scope))
 
 
 def _request(scope: Scope) -> HttpRequest:
-    """The cookies and languages of a handshake, as Django's functions take them."""
+    """Return a request with the cookies and languages of a handshake, for Django's functions."""
     request = HttpRequest()
     request.COOKIES = parse_cookie("; ".join(_headers(scope, b"cookie")))
     request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(_headers(scope, b"accept-language"))
@@ -83,23 +83,23 @@ def _request(scope: Scope) -> HttpRequest:
 
 
 class SessionData(dict[str, Any]):
-    """What a session holds, for reading: a socket can't give the browser the cookie of a changed session.
+    """A read-only session, because a socket can't send the cookie of a changed one.
 
-    Django's get_user changes one that was signed with an old key, and ends one whose password has changed. The next
-    request for a page does both.
+    Django's get_user changes a session that was signed with an old key, and ends one whose password has changed. The
+    next request for a page does both.
     """
 
     def cycle_key(self) -> None:
-        """Leave the session as it is."""
+        """Do nothing."""
 
     def flush(self) -> None:
-        """Leave the session as it is."""
+        """Do nothing."""
 
 
 def user_of_session(key: str) -> User | None:
-    """`{id, name}` of the active user who is logged in with this session; None when nobody is.
+    """Return `{id, name}` of the active user of a session, or None.
 
-    Reads the database, at every call anew, so that a logout, a changed password or a deactivation counts at once.
+    Reads the database in every call, so that a logout, a changed password or a deactivation takes effect at once.
     """
     if not key:
         return None
@@ -116,16 +116,16 @@ def user_of_session(key: str) -> User | None:
 
 
 class InboundGuard:
-    """Bounds what waits for a consumer: Daphne's own queue for a socket has no end.
+    """Limits the input that is queued for a consumer, because Daphne's queue has no limit.
 
-    Beyond 64 frames or 2 MiB the socket is closed with 4008; what follows is dropped.
+    Beyond 64 frames or 2 MiB the socket is closed with 4008, and further input is dropped.
     """
 
     def __init__(self, application: Application) -> None:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application behind a bounded queue."""
+        """Run the application with a bounded queue."""
         waiting: asyncio.Queue[tuple[ASGIMessage, int]] = asyncio.Queue()
         size = 0
 

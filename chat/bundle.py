@@ -1,7 +1,7 @@
-"""The bundle: the scripts and style sheets of the portal's pages in one file each, for few requests.
+"""The bundle: the scripts and the style sheets of the pages in one file each, for few requests.
 
-`manage.py setup_portal` makes it with esbuild. It is used only while it fits the sources it was made from; without one
-the pages load the single files, which differ in nothing but speed.
+`manage.py setup_portal` makes it with esbuild. Pages use it only if its sources have not changed since. Without a
+bundle they load the single files, with the same result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ENTRIES = {
     "chat.css": "static/chat/css/chat.css",
     "plain.css": "static/chat/css/plain.css",
 }
-"""File of the bundle → the source that names all others."""
+"""File of the bundle → its entry point."""
 
 OPTIONS = [
     "--bundle",
@@ -36,7 +36,7 @@ OPTIONS = [
     "--charset=utf8",
     "--log-level=error",
     "--tsconfig=tsconfig.json",
-    # What a page needs later stays a file of its own, which the import map names (chat/views/modules.py).
+    # Modules that are loaded later stay files of their own, which the import map names (chat/views/modules.py).
     "--external:highlight",
     "--external:highlight/*",
 ]
@@ -46,14 +46,14 @@ SECONDS = 60
 
 
 class BundleError(Exception):
-    """esbuild could not make a bundle. The text is one line."""
+    """esbuild could not make a bundle. The message is one line."""
 
 
 @functools.cache
 def is_bundled() -> bool:
-    """Whether pages load the bundle. Decided once, as long as the process runs."""
+    """Return whether pages load the bundle. The answer is cached for the life of the process."""
     if not settings.PORTAL_BUNDLED or not (folder() / INPUTS).is_file():
-        return False  # whoever tried to make one has said why there is none
+        return False  # `make` has reported the reason
     if fits():
         return True
     logger.warning("scripts and style sheets have changed, so they are served as single files; run ./run.py setup")
@@ -61,12 +61,12 @@ def is_bundled() -> bool:
 
 
 def folder() -> Path:
-    """Where the bundle lies; chatsite/finders.py publishes its files as `bundle/…`."""
+    """Return the folder of the bundle. chatsite/finders.py publishes its files as `bundle/…`."""
     return Path(settings.PORTAL_CACHE_DIR) / "bundle"
 
 
 def fits() -> bool:
-    """Whether there is a bundle, made from the sources as they are now."""
+    """Return whether the bundle exists and was made from the current sources."""
     try:
         inputs = json.loads((folder() / INPUTS).read_text(encoding="utf-8"))
         return inputs == _digests(inputs) and all((folder() / name).is_file() for name in ENTRIES)
@@ -75,7 +75,7 @@ def fits() -> bool:
 
 
 def make() -> None:
-    """Make the bundle, unless it fits. Raises BundleError, and then there is none."""
+    """Make the bundle unless it is up to date. Raises BundleError, and then removes the bundle."""
     if fits():
         return
     made = folder().with_name("bundle.new")
@@ -88,14 +88,14 @@ def make() -> None:
 
 
 def _run_esbuild(target: Path) -> list[str]:
-    """Write the files of ENTRIES into `target`; returns the sources they came from, relative to BASE_DIR."""
+    """Write the files of ENTRIES into `target`. Return their sources, relative to BASE_DIR."""
     with tempfile.NamedTemporaryFile(suffix=".json") as metafile:
         entries = [f"{Path(name).stem}={source}" for name, source in ENTRIES.items()]
         call = [_esbuild(), *entries, *OPTIONS, f"--outdir={target}", f"--metafile={metafile.name}"]
         try:
             subprocess.run(call, cwd=settings.BASE_DIR, check=True, capture_output=True, text=True, timeout=SECONDS)
         except subprocess.CalledProcessError as failure:
-            lines = failure.stderr.split("\n\n")[:2]  # what is wrong, and where
+            lines = failure.stderr.split("\n\n")[:2]  # the error and its place
             raise BundleError(" ".join(" ".join(lines).split()) or f"esbuild ended with {failure.returncode}") from None
         except (OSError, subprocess.TimeoutExpired) as failure:
             raise BundleError(str(failure)) from None
@@ -103,7 +103,7 @@ def _run_esbuild(target: Path) -> list[str]:
 
 
 def _esbuild() -> str:
-    """The program itself, which needs no Node. ESBUILD_BINARY_PATH names another one, as it does for esbuild's own."""
+    """Return the path of the native esbuild, which needs no Node. ESBUILD_BINARY_PATH overrides it."""
     found = sorted(Path(settings.BASE_DIR).glob("node_modules/@esbuild/*/bin/esbuild"))
     named = os.environ.get("ESBUILD_BINARY_PATH")
     if not named and not found:
@@ -112,5 +112,5 @@ def _esbuild() -> str:
 
 
 def _digests(files: list[str] | dict[str, str]) -> dict[str, str]:
-    """SHA-256 of each file. Raises OSError when one is gone."""
+    """Return the SHA-256 of each file. Raises OSError if one is missing."""
     return {file: hashlib.sha256((Path(settings.BASE_DIR) / file).read_bytes()).hexdigest() for file in files}

@@ -1,4 +1,4 @@
-"""Wrong configuration, said by `manage.py check` with an id and a hint instead of a traceback at the first message."""
+"""System checks: `manage.py check` reports wrong configuration with an id and a hint."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from chat.models import CredentialsUnreadable, Provider
 def check_credentials(
     app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Credentials that none of the keys opens. Asked for by `check --database default`, never in the usual run."""
+    """Report credentials that no key decrypts. Runs only with `check --database default`."""
     if not databases or "default" not in databases:
         return []
     try:
         return [_unreadable(provider) for provider in Provider.objects.filter(enabled=True) if not _opens(provider)]
     except DatabaseError:
-        return []  # not migrated yet: there is nothing to read
+        return []  # not migrated yet
 
 
 def _opens(provider: Provider) -> bool:

@@ -1,7 +1,7 @@
-"""Every error code of the portal, and all that is decided by one.
+"""The error codes of the portal, with a table of their rules.
 
-A code is stable: it is stored, sent and tested. A new one needs its line here and its sentence in chat/texts/errors.py;
-what an admin reads of a model server's code stands in chat/texts/diagnosis.py.
+A code is stable: it is stored, sent and tested. A new code needs a line here and a sentence in chat/texts/errors.py.
+chat/texts/diagnosis.py has the texts for admins about an upstream's codes.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from enum import Flag, StrEnum, auto
 
 
 class Kind(Flag):
-    """Where a code occurs; one may occur in several places."""
+    """The places where a code may occur, as flags."""
 
     UPSTREAM = auto()
-    """How a model server failed: the code of a ProviderError, and of the answer that it ended."""
+    """A failure of an upstream: the code of a ProviderError, and of the answer that it ended."""
 
     PORTAL = auto()
-    """How the portal itself ended an answer."""
+    """The portal ended an answer."""
 
     REFUSAL = auto()
-    """Why a prompt is not taken."""
+    """The portal refused a prompt."""
 
     ERROR = auto()
-    """Why a command had no effect."""
+    """A command had no effect."""
 
     CLOSING = auto()
-    """Why a socket is closed."""
+    """The portal closed a socket."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What is decided by a code.
+    """The consequences of a code.
 
-    kind             where it occurs
+    kind             the places where it may occur
     is_permanent     sending the same request again cannot help
-    max_tries        how often a request may be sent in all while nothing was delivered, if that can help
-    is_outage        the provider answers nobody; other codes are about one model, one prompt, or too many of them
-    is_key_accepted  a server says this only to those whose key it has accepted; its own errors it says to everybody
+    max_tries        how often a request may be sent in total while no delta was delivered, unless permanent
+    is_outage        the provider fails for every request; other codes are about one model, one prompt or the load
+    is_key_accepted  servers report this only after accepting the key
     is_no_endpoint   the endpoint doesn't exist, or isn't meant for this model
-    is_passing       the next request may not meet this failure, however it is asked
+    is_passing       the next request may succeed without a change
     blames_model     counts as a failure of the model in its statistics
     """
 
@@ -54,11 +54,11 @@ class Rules:
 
 
 class Code(StrEnum):
-    """An error code, and its `rules`."""
+    """An error code with its `rules`."""
 
     rules: Rules
 
-    # What a model server did
+    # Failures of upstreams
     UPSTREAM_UNREACHABLE = "upstream_unreachable", Rules(is_outage=True, is_passing=True)
     UPSTREAM_DNS = "upstream_dns", Rules(max_tries=2, is_outage=True, is_passing=True)
     UPSTREAM_TLS = "upstream_tls", Rules(is_permanent=True, is_outage=True)
@@ -82,13 +82,13 @@ class Code(StrEnum):
     ANSWER_EMPTY = "answer_empty", Rules(max_tries=2, is_key_accepted=True)
     ANSWER_TOO_LONG = "answer_too_long", Rules(is_permanent=True)
 
-    # What the portal did
+    # Ends by the portal
     SERVER_SHUTDOWN = "server_shutdown", Rules(Kind.PORTAL, blames_model=False)
     SERVER_RESTARTED = "server_restarted", Rules(Kind.PORTAL, blames_model=False)
     QUEUE_TIMEOUT = "queue_timeout", Rules(Kind.PORTAL, blames_model=False)
     INTERNAL = "internal", Rules(Kind.PORTAL | Kind.ERROR, blames_model=False)
 
-    # Why a prompt is not taken
+    # Refusals of prompts
     EMPTY = "empty", Rules(Kind.REFUSAL)
     TOO_LONG = "too_long", Rules(Kind.REFUSAL)
     NOT_FOUND = "not_found", Rules(Kind.REFUSAL | Kind.ERROR)
@@ -102,12 +102,12 @@ class Code(StrEnum):
     STORAGE_FULL = "storage_full", Rules(Kind.REFUSAL)
     SERVER_RESTARTING = "server_restarting", Rules(Kind.REFUSAL)
 
-    # Why a command had no effect
+    # Errors of commands
     INVALID_JSON = "invalid_json", Rules(Kind.ERROR)
     INVALID_COMMAND = "invalid_command", Rules(Kind.ERROR)
     TOO_LARGE = "too_large", Rules(Kind.ERROR)
 
-    # Why a socket is closed
+    # Closed sockets
     LOG_IN = "log_in", Rules(Kind.CLOSING)
     FORBIDDEN = "forbidden", Rules(Kind.CLOSING)
     TOO_FAST = "too_fast", Rules(Kind.CLOSING)
@@ -123,5 +123,5 @@ class Code(StrEnum):
 
     @classmethod
     def of(cls, kind: Kind) -> tuple[Code, ...]:
-        """The codes that occur there, in the order of this table."""
+        """Return the codes of a kind, in the order of this table."""
         return tuple(code for code in cls if code.rules.kind & kind)

@@ -1,6 +1,6 @@
-"""What a prompt would take if it were sent now: counted like the one that is sent, while it is being written.
+"""Count the tokens that a prompt would take if it were sent now, in the same way as for a sent one.
 
-Runs in a thread. Of what goes before it only the counts are kept, so that typing counts what is typed.
+Runs in a thread. The counts of earlier turns are cached, so that only the new text is counted while it is written.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from chat.models import Conversation, Generation, Message
 
 NEAR = 0.9
 CONTEXTS = 256
-"""So many branches' counts are kept."""
+"""The number of branches whose counts are cached."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """In tokens, with the overhead of messages.
+    """The context usage of a prompt in tokens, with the overhead of messages.
 
-    tokens        the whole prompt; without a text, what would go along with one
-    context       of these: the system prompt and the earlier turns that go along
-    window        the model's context window, None = unknown
-    left_out      so many of the earlier turns do not fit
-    is_estimated  not counted with the model's own table
+    tokens        the whole prompt; without a text, the context only
+    context       the part for the system prompt and the earlier turns that fit
+    window        the model's context window; None = unknown
+    left_out      the number of earlier turns that do not fit
+    is_estimated  whether another table than the model's own was used
     """
 
     tokens: int
@@ -40,12 +40,12 @@ class Measure:
 
     @property
     def is_near(self) -> bool:
-        """It takes almost the whole window, or more."""
+        """Whether the prompt takes almost the whole window, or more."""
         return self.window is not None and self.tokens >= NEAR * self.window
 
     @property
     def is_over(self) -> bool:
-        """It does not fit."""
+        """Whether the prompt does not fit into the window."""
         return self.window is not None and self.tokens > self.window
 
 
@@ -56,7 +56,7 @@ def measure(
     conversation: uuid.UUID | None = None,
     parent: uuid.UUID | None = None,
 ) -> Measure | None:
-    """What `send` with the same fields would take; None in a conversation that was just deleted. Raises Refusal."""
+    """Return the usage of a `send` with these fields; None if the conversation was just deleted. Raises Refusal."""
     found, leaf = None, None
     if conversation is not None:
         # guard: a prompt is counted in a conversation by its owner
@@ -90,7 +90,7 @@ def measure(
 
 @dataclass(frozen=True)
 class _Turns:
-    """The tokens of answered turns, the newest first, as many as could ever fit; and how many there are in all."""
+    """The tokens of answered turns, newest first, as many as can fit, and the number of all answered turns."""
 
     costs: tuple[int, ...] = ()
     total: int = 0
@@ -98,7 +98,7 @@ class _Turns:
 
 @lru_cache(CONTEXTS)
 def _turns_before(leaf: uuid.UUID, written: frozenset[uuid.UUID], encoding: str, model: str, room: float) -> _Turns:
-    """The turns up to the message `leaf`. Messages never change, but for those that are being `written`."""
+    """Count the turns up to the message `leaf`. Messages never change, except answers being `written`."""
     message = Message.objects.select_related("conversation").filter(pk=leaf).first()
     turns = inputs.turns_of(message.conversation.branch_to(leaf)) if message else []
     count = partial(tokens.count_message, encoding=encoding, model=model)

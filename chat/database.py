@@ -1,7 +1,7 @@
-"""The one writer of generations: a thread with a connection of its own, and group commit; and a few reader threads.
+"""Access to the database from the event loop: one writer thread with group commit, and a few reader threads.
 
-The event loop never touches the ORM. All `database_sync_to_async` calls of Channels share one thread, so neither does
-this package use them.
+The event loop never uses the ORM. `database_sync_to_async` of Channels is not used, because all its calls share one
+thread.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ BATCH_JOBS = 200
 BATCH_SECONDS = 0.02
 READERS = 4
 WRITE_WAIT = (0.1, 2.0)
-"""Seconds between tries to write: the first wait, doubled up to the second."""
+"""Seconds between attempts to write: the first wait, which doubles up to the second value."""
 FIRST, IN_TURN, LAST = range(3)
-"""What people see already goes before what they just asked for: a kill would take it."""
+"""Priorities of jobs. Text that users see already comes first, because a kill would lose it."""
 
 
 class Database:
-    """How one process reads and writes: one writer, and a few readers."""
+    """The database access of one process: one writer and a few readers."""
 
     def __init__(self) -> None:
         self._writer = Writer()
@@ -44,7 +44,7 @@ class Database:
         self._writer.open()
 
     def close(self) -> None:
-        """End all threads; needs no event loop, and is harmless when they have ended."""
+        """Stop all threads. Needs no event loop; does nothing if they have ended."""
         self._writer.close()
         self._readers.close()
 
@@ -57,9 +57,9 @@ class Database:
         return await self._readers.read(work, *args)
 
     async def write_persistently(self, work: Callable[[], T]) -> T:
-        """Write, again and again until the database takes it: locked or full, it will be free one day.
+        """Write, and retry as long as the database is locked or full.
 
-        Raises what no waiting mends, such as a violated constraint.
+        Raises errors that waiting cannot fix, such as a violated constraint.
         """
         wait, longest = WRITE_WAIT
         while True:
@@ -80,7 +80,7 @@ class _Job:
 
 
 class Writer:
-    """Runs jobs one after the other; what waits together is committed together, each in a savepoint of its own."""
+    """Runs jobs one after the other. Queued jobs are committed together, each in its own savepoint."""
 
     def __init__(self) -> None:
         self._jobs: queue.PriorityQueue[tuple[int, int, _Job | None]] = queue.PriorityQueue()
@@ -94,10 +94,10 @@ class Writer:
         self._thread.start()
 
     async def write(self, work: Callable[[], T], *, first: bool = False) -> T:
-        """Run `work` in the writer's transaction; returns its result after the commit. `first`: before all that waits.
+        """Run `work` in the writer's transaction and return its result after the commit. `first`: before queued jobs.
 
-        Raises what `work` raised (it is rolled back alone), or the DatabaseError of the commit. A cancelled caller does
-        not undo the job.
+        Raises what `work` raised (only its savepoint is rolled back), or the DatabaseError of the commit. Cancelling
+        the caller does not cancel the job.
         """
         if not self._open:
             raise RuntimeError("the writer is closed")
@@ -106,7 +106,7 @@ class Writer:
         return await future
 
     def close(self, timeout: float = 0.3) -> None:
-        """Do what is queued, then end the thread; waits at most `timeout` seconds. Harmless when it is not open."""
+        """Run the queued jobs, then stop the thread. Waits at most `timeout` seconds. Does nothing if not open."""
         if self._open:
             self._open = False
             self._put(LAST, None)
@@ -125,7 +125,7 @@ class Writer:
         connection.close()
 
     def _commit(self, job: _Job) -> bool:
-        """One transaction of everything that waits now. False when the end of the queue was met."""
+        """Commit all queued jobs in one transaction. Return False at the end of the queue."""
         done: list[_Job] = []
         goes_on = True
         try:
@@ -145,10 +145,10 @@ class Writer:
                         goes_on = False
                         break
                     job = following
-        except Exception as error:  # whatever it is, the next job must find this thread alive
+        except Exception as error:  # the thread must survive every error
             if not isinstance(error, DatabaseError):
                 logger.exception("a transaction failed")
-            connection.close()  # the next one begins on a fresh connection
+            connection.close()  # the next transaction uses a new connection
             done = done or [job]
             for one in done:
                 one.error = error
@@ -160,8 +160,8 @@ class Writer:
             with transaction.atomic():
                 job.result = job.work()
         except Exception as error:
-            if connection.needs_rollback:  # the whole transaction is lost, not just this savepoint
-                # Whatever else was in it did nothing wrong, and may be tried again: a full disk ends it all.
+            if connection.needs_rollback:  # the whole transaction is lost, not only this savepoint
+                # The other jobs did not cause the error and may be tried again: a full disk fails all of them.
                 # guard: what is lost with a whole transaction is tried again
                 raise OperationalError(f"the transaction was lost: {error}") from error
             job.error = error if not isinstance(error, StopIteration) else RuntimeError("StopIteration")
@@ -171,7 +171,7 @@ def _resolve(jobs: list[_Job]) -> None:
     loop = jobs[0].future.get_loop()
     try:
         loop.call_soon_threadsafe(_set_all, jobs)
-    except RuntimeError:  # the loop has ended; the jobs are done all the same
+    except RuntimeError:  # the loop has ended; the jobs are done anyway
         logger.debug("%d jobs ended after the loop", len(jobs))
 
 
@@ -196,12 +196,15 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(_with_connection, work, *args))
 
     def close(self) -> None:
-        """Wait for nobody."""
+        """Stop the threads without waiting for running work."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _with_connection(work: Callable[..., T], *args: Any) -> T:
-    """The thread's own connection stays open: opening one costs more than a query. After an error it is replaced."""
+    """Run `work` on the thread's connection, which stays open because opening costs more than a query.
+
+    After an error the connection is replaced.
+    """
     try:
         return work(*args)
     except DatabaseError:

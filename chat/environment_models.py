@@ -1,6 +1,6 @@
-"""Keeps the providers named `environment` and `local` in step with how the portal was started.
+"""Keep the providers `environment` and `local` in accordance with the environment of the start.
 
-Rows that an admin made are never touched; what an admin changed on these two (labels, prompts, options) stays.
+Rows that an admin made are never changed, and an admin's changes to these two (labels, prompts, options) are kept.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from chat.providers.ip_rules import is_private
 ENVIRONMENT = "environment"
 LOCAL = "local"
 LOCAL_MODEL = "SmolLM2-135M-Instruct"
-LAST_ENVIRONMENT_POSITION = 99  # an admin's models begin at 100
-LOCAL_POSITION = 1000  # whatever else there is makes the better default
+LAST_ENVIRONMENT_POSITION = 99  # an admin's models start at 100
+LOCAL_POSITION = 1000  # any other model is a better default
 
 
 def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str]) -> list[str]:
-    """Create or update the provider `environment`, with the models `names` or else those its upstream lists.
+    """Create or update the provider `environment` with the models `names`, or else those that its upstream lists.
 
-    Returns warnings, one sentence each. No address means that the environment names no upstream (any more): then the
-    provider is disabled, since its key was meant for the earlier start only. The local model makes room for it.
+    Returns warnings, one sentence each. Without an address the provider is disabled, because its key was meant for
+    the earlier start only. With an address the local model is not the default.
     """
     if not base_url:
         gone = Provider.objects.filter(name=ENVIRONMENT, enabled=True).update(enabled=False)
@@ -51,7 +51,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
         disable_local_provider()
         provider = Provider.objects.filter(name=ENVIRONMENT).first() or Provider(name=ENVIRONMENT)
         if provider.origin_differs(base_url):
-            provider.refused_fields = {}  # what the old server refused, the new one may take
+            provider.refused_fields = {}  # the new server may accept these fields
         provider.base_url = base_url
         provider.auth = Provider.Auth.BEARER if api_key else Provider.Auth.NONE
         provider.private_network = private
@@ -64,7 +64,7 @@ def sync_environment_provider(base_url: str, api_key: str, names: Sequence[str])
 
 
 def sync_local_provider(base_url: str, api_key: str) -> None:
-    """Point the provider `local` at the built-in model, whose port and key are new at every start."""
+    """Update the provider `local` with the built-in model's port and key, which are new at every start."""
     with transaction.atomic():
         provider = Provider.objects.filter(kind=LOCAL).first() or Provider(
             kind=LOCAL, max_parallel=2, continuation=Provider.Continuation.PREFILL
@@ -82,7 +82,7 @@ def sync_local_provider(base_url: str, api_key: str) -> None:
             defaults={
                 "label": "SmolLM2 135M (built in)",
                 "context_window": 2048,
-                # A model this small wanders off at any other temperature.
+                # A model this small loses the thread at any other temperature.
                 "default_options": {"temperature": 0},
                 "system_prompt": "You are a helpful assistant. Answer briefly.",
                 "position": LOCAL_POSITION,
@@ -91,19 +91,22 @@ def sync_local_provider(base_url: str, api_key: str) -> None:
 
 
 def disable_local_provider() -> None:
-    """Nobody may choose the built-in model while it does not run."""
+    """Disable the built-in model while it does not run."""
     Provider.objects.filter(kind=LOCAL, enabled=True).update(enabled=False)
 
 
 def _free_name() -> str:
-    """`local`, unless an admin has called a provider that."""
+    """Return a name for the provider: `local`, unless an admin has used it."""
     taken = set(Provider.objects.values_list("name", flat=True))
     names = itertools.chain([LOCAL], (f"{LOCAL} {number}" for number in itertools.count(2)))
     return next(name for name in names if name not in taken)
 
 
 def _offer(provider: Provider, names: Sequence[str]) -> None:
-    """These models, in this order. Gone ones are kept, disabled: conversations refer to them. An admin's stay."""
+    """Offer these models in this order. Others are disabled, not deleted, because conversations refer to them.
+
+    Models that an admin added stay as they are.
+    """
     ours = provider.models.filter(position__lte=LAST_ENVIRONMENT_POSITION)
     ours.exclude(name__in=names).update(enabled=False)
     for position, name in enumerate(dict.fromkeys(names)):
@@ -115,9 +118,9 @@ def _offer(provider: Provider, names: Sequence[str]) -> None:
 
 
 def is_private_url(url: str) -> bool:
-    """Whether the address needs the mark `private_network`: plain http, this machine, or a private network.
+    """Return whether the address needs `private_network`: plain http, this machine, or a private network.
 
-    Whoever starts the process chose the address, so it gets the mark without being asked; an admin has to set it.
+    The portal sets the mark itself for addresses from the environment; for others an admin has to set it.
     """
     parts = urlsplit(url)
     if parts.scheme != "https":

@@ -1,4 +1,4 @@
-"""What upstream means by its finish_reason, in all spellings that are known of servers in use. Pure."""
+"""The meanings of finish_reason, in all known spellings of model servers. Does no I/O."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "abort": ("abort", "cancelled"),
     "error": ("error", "network_error", "timeout"),
 }
-"""Meaning → the words for it, in lower case. `window`: the context window is full; `capacity`: the server had no more
-room; `error` is a failure, not an end."""
+"""Meaning → its spellings in lower case. `window`: the context window is full; `capacity`: the server ran out of
+memory; `error`: a failure, not an end."""
 
 _MEANINGS = {spelling: meaning for meaning, spellings in SPELLINGS.items() for spelling in spellings}
 
@@ -34,5 +34,5 @@ CUT = ("length", "window", "content_filter", "capacity", "abort")
 
 
 def meaning_of(reason: str | None) -> str:
-    """The meaning of upstream's own word; '' for none and for words that nobody knows, which count as an end."""
+    """Return the meaning of a finish_reason; '' for None and for unknown ones, which count as a normal end."""
     return _MEANINGS.get((reason or "").lower(), "")

@@ -1,4 +1,4 @@
-"""The forms of the portal's own pages: logging in, changing one's password, and what is kept of a conversation."""
+"""The forms of the portal's pages: log-in, change of password, details of a conversation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
 class LoginForm(AuthenticationForm):
-    """Name and password. An unknown name, a wrong password and an inactive user read the same."""
+    """The log-in form. An unknown name, a wrong password and an inactive user give the same error."""
 
     error_messages = {
         "invalid_login": _("Name and password don’t match. Capital letters count."),
@@ -42,12 +42,12 @@ class LoginForm(AuthenticationForm):
 
     @property
     def one_error(self) -> str:
-        """The one thing to say when it didn't work; '' before that."""
+        """The error of a failed log-in; '' if there is none."""
         return str(self.error_messages["invalid_login"]) if self.errors else ""
 
 
 class ChangePasswordForm(PasswordChangeForm):
-    """The old password and twice the new one. The hint says what AUTH_PASSWORD_VALIDATORS check."""
+    """The form for a new password. Its hint describes AUTH_PASSWORD_VALIDATORS."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,10 +65,10 @@ def _style_inputs(form: Any) -> None:
 
 
 class OptionField(Field):
-    """One of chat.options, which alone decides what is right. Empty takes the option away.
+    """A field for an option of chat.options, which validates it. An empty value removes the option.
 
-    read      makes the option of the written text; raises ValueError
-    sentence  says what may be written, whatever was wrong
+    read      converts the entered text; raises ValueError
+    sentence  the error message, which describes the allowed values
     """
 
     def __init__(self, name: str, read: Callable[[str], Any], sentence: str | Promise) -> None:
@@ -90,7 +90,7 @@ class OptionField(Field):
 
 
 def read_stop(text: str) -> list[str]:
-    r"""One text a line, blank ones left out; `\n`, `\r`, `\t` and `\\` stand for what a line cannot hold."""
+    r"""Parse one text per line, without blank lines. `\n`, `\r`, `\t` and `\\` are escapes."""
     if "\0" in text:
         raise ValueError("PostgreSQL keeps no zero character")
     lines = re.split(r"\r\n|\r|\n", text)
@@ -98,7 +98,7 @@ def read_stop(text: str) -> list[str]:
 
 
 class DetailsForm(Form):
-    """What is kept of a conversation beside its messages. Only the fields that were sent are changed."""
+    """The details of a conversation. Only the submitted fields are changed."""
 
     title = CharField(max_length=200, required=False, error_messages=_TOO_LONG)
     pinned = BooleanField(required=False)
@@ -114,26 +114,26 @@ class DetailsForm(Form):
     reasoning_effort = OptionField("reasoning_effort", str.strip, _("Choose one of the list."))
 
     def clean_title(self) -> str:
-        """One line, and something in it."""
+        """Join the title into one line. Raises ValidationError if it is blank."""
         title = " ".join(self.cleaned_data["title"].split())
         if "title" in self.data and not title:
             raise ValidationError(_("Write a title."))
         return title
 
     def clean_system_prompt(self) -> str:
-        """As it was written; one of blanks alone would be sent for nothing."""
+        """Keep the system prompt verbatim, but replace a blank one by ''."""
         text: str = self.cleaned_data["system_prompt"].replace("\r\n", "\n")
         return text if text.strip() else ""
 
     def changes(self) -> dict[str, Any]:
-        """The new values of the fields that were sent; those of the options stand in `options`, None takes one away."""
+        """Return the new values of the submitted fields. Options are in `options`; None removes an option."""
         given = {name: self.cleaned_data[name] for name in self.fields if name in self.data}
         options = {name: given.pop(name) for name in OPTIONS if name in given}
         return given | {"options": options} if options else given
 
 
 def details(conversation: Conversation) -> dict[str, Any]:
-    """The same fields as the page reads them: options that are not set are None, `stop` is a list."""
+    """Return the same fields for the page. Options that are not set are None; `stop` is a list."""
     options = conversation.options
     stop = options.get("stop") or []
     return {

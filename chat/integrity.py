@@ -1,7 +1,7 @@
-"""What must hold in the database at any moment, and the check that it does.
+"""The invariants of the database, and their check.
 
-Each invariant is one query and so sees one moment, whatever is written meanwhile: a prompt's rows are stored together,
-and so are those of an end.
+Each invariant is one query, so it sees a consistent state: the rows of a prompt are stored in one transaction, and so
+are those of an end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEPT = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Invariant:
-    """`broken`: the rows that break it, in the database of that alias."""
+    """An invariant. `broken` returns the rows that break it in a database, given by its alias."""
 
     name: str
     broken: Callable[[str], QuerySet[Any]]
@@ -102,7 +102,7 @@ INVARIANTS = (
 
 
 def breaches(using: str = "default") -> dict[str, list[str]]:
-    """Name of each broken invariant → ids of some rows that break it; empty when all is well."""
+    """Return name of each broken invariant → ids of some rows that break it; empty if none is broken."""
     found = {}
     for invariant in INVARIANTS:
         broken = invariant.broken(using).values_list("pk", flat=True)[:EXAMPLES]
@@ -112,7 +112,7 @@ def breaches(using: str = "default") -> dict[str, list[str]]:
 
 
 def forgotten(known: Collection[uuid.UUID]) -> dict[str, list[str]]:
-    """The same for what only the serving process can tell: whoever isn't ended has a run or waits for one."""
+    """Do the same for the invariant that every unfinished generation runs or is queued in the serving process."""
     before = timezone.now() - FORGOTTEN
     unknown = Generation.objects.unfinished().filter(created_at__lt=before).exclude(pk__in=known)
     ids = [str(pk) for pk in unknown.values_list("pk", flat=True)[:EXAMPLES]]
@@ -120,7 +120,7 @@ def forgotten(known: Collection[uuid.UUID]) -> dict[str, list[str]]:
 
 
 def check(known: Collection[uuid.UUID] | None = None) -> SelfCheck:
-    """Check everything; the result is not saved. `known`: what the serving process sees to, None in any other."""
+    """Check all invariants. Does not save. `known`: the serving process's generations; None in other processes."""
     began = time.monotonic()
     found = breaches() | (forgotten(known) if known is not None else {})
     return SelfCheck(
@@ -129,6 +129,6 @@ def check(known: Collection[uuid.UUID] | None = None) -> SelfCheck:
 
 
 def record(result: SelfCheck) -> None:
-    """Keep the result, and no old ones."""
+    """Save the result and delete old ones."""
     SelfCheck.objects.filter(at__lt=timezone.now() - KEPT).delete()
     result.save()

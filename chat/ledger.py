@@ -1,6 +1,6 @@
-"""The ledger: the only place that opens and closes usage records. A record can exist without a conversation.
+"""The ledger: only this module opens and closes usage records. A record can exist without a conversation.
 
-Everything here runs in a transaction of its caller; the records of answers are written by the writer alone.
+All functions run in the caller's transaction. Only the writer writes records of answers.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from chat.timing import Timing, speeds
 
 @dataclass(frozen=True)
 class Usage:
-    """Token counts and who counted them; all None only when nobody can tell.
+    """Token counts and their origin. All counts are None if they are unknown.
 
-    counted_with  the encoding, where the portal counted
-    is_estimated  that encoding is not the model's own
+    counted_with  the encoding, if the portal counted
+    is_estimated  whether that encoding is not the model's own
     """
 
     prompt_tokens: int | None = None
@@ -39,12 +39,12 @@ class Usage:
     is_estimated: bool = False
 
     def cost(self, rate: Rate | None) -> Decimal | None:
-        """What these tokens cost, in the currency of the rate; None = unknown."""
+        """Return the cost of the tokens in the currency of the rate; None = unknown."""
         return pricing.cost(rate, self.prompt_tokens, self.completion_tokens, self.cached_tokens)
 
 
 def reported(usage: UsageReported) -> Usage:
-    """The usage that an upstream reported."""
+    """Convert the usage that an upstream reported."""
     return Usage(
         usage.prompt_tokens,
         usage.completion_tokens,
@@ -60,10 +60,10 @@ NOTHING_SENT = Usage(0, 0, 0, source=UsageRecord.UsageSource.COUNTED)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a request ended, with everything that its record keeps of it.
+    """The end of a request, with all values for its record.
 
-    rate        the prices at which the record was opened; None = no price was set
-    characters  code points of content that this request wrote
+    rate        the prices that were valid when the record was opened; None = no price was set
+    characters  code points of the content that this request wrote
     """
 
     state: State
@@ -90,7 +90,7 @@ def open_record(
     created_at: datetime | None = None,
     generation: Generation | None = None,
 ) -> UsageRecord:
-    """Open the record of one request, at the prices of that moment. Names are kept when the rows behind them go."""
+    """Open the record of one request with the current prices. Names are copied, because rows may be deleted."""
     created_at = created_at or timezone.now()
     return UsageRecord.objects.create(
         generation=generation,
@@ -108,25 +108,25 @@ def open_record(
 
 
 def mark_running(generation: uuid.UUID) -> None:
-    """The request of this generation is being sent."""
+    """Set the state of the generation's record to running."""
     UsageRecord.objects.unclosed().filter(generation=generation).update(state=State.RUNNING)
 
 
 def note_progress(record: int, timing: Timing, attempts: int, finish_reason: str | None) -> None:
-    """Keep what is known of a request that still runs, so that a kill leaves it in the record."""
+    """Store the progress of a running request, so that the record keeps it after a kill."""
     UsageRecord.objects.unclosed().filter(pk=record).update(
         finish_reason=finish_reason, attempts=attempts, **_times(timing)
     )
 
 
 def close_record(record: int, outcome: Outcome) -> bool:
-    """Close a record with its outcome and its cost; False when it is closed already, and then nothing changes."""
+    """Close a record with its outcome and its cost. Return False, without a change, if it is closed already."""
     # guard: a usage record is closed once
     return UsageRecord.objects.unclosed().filter(pk=record).update(**_facts(outcome)) == 1
 
 
 def close_abandoned() -> int:
-    """Close the open records of generations that were deleted while a process that is gone ran them; how many."""
+    """Close records whose generations were deleted while an earlier process ran them. Return their number."""
     return (
         UsageRecord.objects.unclosed()
         .filter(generation=None)

@@ -1,4 +1,4 @@
-"""Limits of what the portal takes and keeps. Pure."""
+"""Size limits of prompts and answers."""
 
 TEXT_BYTES = 256 * 1024
 """UTF-8 bytes of a prompt."""

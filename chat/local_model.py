@@ -1,8 +1,8 @@
-"""The built-in language model: llama.cpp's own HTTP server as a child process of the portal, on loopback.
+"""The built-in language model: llama.cpp's HTTP server on loopback, in a child process of the portal.
 
-Run as a program it is that child: one JSON line on stdin gives it port, key and model file, and the end of stdin ends
-it. The portal holds the only other end of that pipe, so the child is gone however the portal ends, kill -9 included.
-The child imports no Django.
+Run as a program, this module is that child. It reads port, key and model file as one JSON line from stdin, and exits
+at the end of stdin. The portal holds the only other end of that pipe, so the child exits whenever the portal ends,
+even by kill -9. The child does not import Django.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ CONTEXT_WINDOW = 2048
 PARALLEL = 2
 RESTARTS = 3
 SECONDS_TO_END = 2.0
-# What a program needs to find its libraries; the portal's secrets are none of its business.
+# Only what the child needs to find its libraries, without the portal's secrets.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 class LocalModel:
-    """The portal's side: starts the child, starts it again when it dies, ends it. Lives in one event loop."""
+    """The portal's side: starts, restarts and stops the child. Belongs to one event loop."""
 
     def __init__(self, model_file: Path = MODEL_FILE) -> None:
         self._model_file = model_file
@@ -46,8 +46,8 @@ class LocalModel:
 
     @staticmethod
     def available() -> bool:
-        """Whether it is wanted (settings), and its two packages are here."""
-        from django.conf import settings  # not at the top: the child does without Django
+        """Return whether the model is enabled in the settings and its two packages are installed."""
+        from django.conf import settings  # not at the top, because the child does not import Django
 
         packages = MODEL_FILE.is_file() and importlib.util.find_spec("xllamacpp") is not None
         return bool(settings.PORTAL_LOCAL_MODEL) and packages
@@ -58,17 +58,17 @@ class LocalModel:
 
     @property
     def pid(self) -> int | None:
-        """The child's, while there is one."""
+        """The child's process id, or None."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start the child and watch over it; the model answers about a second later (see `ready`)."""
+        """Start the child, and restart it when it exits. The model answers about a second later (see `ready`)."""
         if self._supervisor is None:
             self._process = await self._launch()
             self._supervisor = asyncio.create_task(self._supervise(self._process))
 
     async def ready(self, seconds: float = 15.0) -> bool:
-        """Wait until the model is loaded: until then it answers everything with 503."""
+        """Wait until the model is loaded, and return whether it is. Until then it answers every request with 503."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._supervisor and not self._supervisor.done():
             with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ class LocalModel:
         return False
 
     async def _health(self) -> bytes:
-        """The status line of its health page; the one HTTP request here is too small for a client."""
+        """Return the status line of the child's health page."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
@@ -89,7 +89,7 @@ class LocalModel:
             writer.close()
 
     async def stop(self) -> None:
-        """End the child: by closing its stdin, and after two seconds by force."""
+        """Stop the child by closing its stdin; kill it after two seconds."""
         supervisor, self._supervisor = self._supervisor, None
         if supervisor:
             supervisor.cancel()
@@ -127,10 +127,10 @@ class LocalModel:
             stdout=asyncio.subprocess.DEVNULL,
             cwd=BASE_DIR,
             env={name: os.environ[name] for name in INHERITED if name in os.environ},
-            # Ctrl-C reaches a whole process group; the running answers are to be drained first.
+            # Ctrl-C reaches the whole process group, but running answers must be drained first.
             start_new_session=True,
         )
-        # By stdin, since everybody on the machine can read a command line.
+        # By stdin, because every user of the machine can read a command line.
         line = json.dumps({"port": self._port, "api_key": self.api_key, "model": str(self._model_file)})
         if process.stdin:
             process.stdin.write(line.encode() + b"\n")
@@ -150,13 +150,13 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    """Serve until stdin ends."""
+    """Run the child: serve until stdin ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Service managers signal all processes of a service at once; only the portal decides when this one ends.
+        # Service managers signal all processes of a service at once; only the portal may end this one.
         signal.signal(number, signal.SIG_IGN)
     order = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_at_end_of_stdin, daemon=True).start()
-    os.nice(5)  # the portal's event loop comes first
+    os.nice(5)  # the portal's event loop has priority
     server = _serve(order["model"], order["port"], order["api_key"])
     threading.Event().wait()
     del server
@@ -165,11 +165,11 @@ def main() -> None:
 def _leave_at_end_of_stdin() -> None:
     while os.read(0, 4096):
         pass
-    os._exit(0)  # llama.cpp's threads would keep an ordinary exit waiting
+    os._exit(0)  # llama.cpp's threads would delay an ordinary exit
 
 
 def _serve(model: str, port: int, api_key: str) -> object:
-    import xllamacpp  # only the child has the 30 MB of it in memory
+    import xllamacpp  # 30 MB, which only the child needs in memory
 
     params = xllamacpp.CommonParams()
     params.model.path = model
@@ -179,7 +179,7 @@ def _serve(model: str, port: int, api_key: str) -> object:
     params.api_keys = [api_key]
     params.n_parallel = PARALLEL
     params.n_ctx = CONTEXT_WINDOW * PARALLEL
-    # Two threads wait for each other spinning, which is slower than one as soon as the cores are busy.
+    # Two threads wait for each other in busy loops, which is slower than one thread when the cores are busy.
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
     params.sse_ping_interval = 30

@@ -1,4 +1,4 @@
-"""The options that a prompt, a conversation or a model may carry, and what values they may have. Pure."""
+"""The options of prompts, conversations and models, with the check of their values. Does no I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def is_encodable(text: str) -> bool:
-    """Whether it can be stored and sent: half a surrogate pair can't."""
+    """Return whether the text can be stored and sent. A lone surrogate can't."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -16,7 +16,7 @@ def is_encodable(text: str) -> bool:
 
 
 def _between(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is refused before
+    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is refused earlier
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
@@ -46,4 +46,4 @@ OPTIONS: dict[str, Callable[[Any], bool]] = {
     "frequency_penalty": _between(-2, 2),
     "presence_penalty": _between(-2, 2),
 }
-"""Name → whether a value may stand for it."""
+"""Name → check of a value."""

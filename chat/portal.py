@@ -1,4 +1,4 @@
-"""What one process of the portal holds: handed to every request and socket in its ASGI scope."""
+"""The state of one process of the portal. Each request and socket gets it in its ASGI scope."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ SCOPE_KEY = "portal"
 
 @dataclass(frozen=True)
 class Portal:
-    """The state of a process. `sockets` counts the open ones by user."""
+    """The state of a process. `sockets`: the number of open sockets by user."""
 
     runner: Runner
     sockets: Counter[int] = field(default_factory=Counter)
 
     @property
     def conversations(self) -> Conversations:
-        """What people do with their conversations; its writer is the only one."""
+        """The commands on conversations, with the process's only writer."""
         return self.runner.conversations
 
     @property
     def model_stats(self) -> ModelStatsCache:
-        """How the models do."""
+        """The statistics of all models."""
         return self.runner.model_stats
 
 
 def portal_of(connection: HttpRequest | Mapping[str, Any]) -> Portal | None:
-    """The portal behind a request, or behind the ASGI scope of a socket.
+    """Return the portal of a request, or of the ASGI scope of a socket.
 
-    None under a server that runs no portal, such as `manage.py runserver`: pages show, and nothing is answered there.
+    None under a server that runs no portal, such as `manage.py runserver`: it shows pages but answers no prompts.
     """
     scope = getattr(connection, "scope", {}) if isinstance(connection, HttpRequest) else connection
     portal: Portal | None = scope.get(SCOPE_KEY)
@@ -45,6 +45,6 @@ def portal_of(connection: HttpRequest | Mapping[str, Any]) -> Portal | None:
 
 
 def model_stats_of(request: HttpRequest) -> ModelStatsCache:
-    """How the models do; under a server that runs no portal nothing is known of them."""
+    """Return the statistics of all models; empty under a server that runs no portal."""
     portal = portal_of(request)
     return portal.model_stats if portal else ModelStatsCache()

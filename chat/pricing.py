@@ -1,4 +1,4 @@
-"""Tokens times price: what a request costs."""
+"""Compute the cost of a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 MILLION = 1_000_000
 SMALLEST = Decimal("1e-10")
-"""Costs are kept to ten decimals: a token at a cent per million costs 0.00000001."""
+"""The precision of stored costs. A token at a cent per million costs 0.00000001."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Rate:
 def cost(
     rate: Rate | None, prompt_tokens: int | None, completion_tokens: int | None, cached_tokens: int | None = None
 ) -> Decimal | None:
-    """What these tokens cost, in the rate's currency; None without a rate or where the tokens are unknown.
+    """Return the cost of the tokens in the rate's currency; None without a rate or with unknown tokens.
 
     ((prompt − cached) · prompt price + cached · cached price + completion · completion price) / 1,000,000. The cached
     tokens are a part of the prompt's (OpenAI's `prompt_tokens_details`), the reasoning tokens one of the completion's.

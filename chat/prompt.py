@@ -1,4 +1,4 @@
-"""From a conversation's branch to the messages that are sent, fitted to the model's context window."""
+"""Build the messages of a request from a branch, fitted to the model's context window."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 MessageCounter = Callable[[dict[str, str]], int]
 
 ANSWER_SHARE = 4
-"""Without a limit of the answer, a fourth of the window is kept free for it, …"""
+"""Without a token limit of the answer, this part of the window (1/4) is reserved for it, …"""
 ANSWER_TOKENS = 4096
-"""… at most so many tokens."""
+"""… but at most this number of tokens."""
 
 
 GO_ON = "Go on exactly where your last message was cut off. Repeat nothing of it, and say nothing before or after."
-"""What asks a model to continue; models follow instructions in English best, whatever they are to write in."""
+"""Asks a model to continue. In English, because models follow English instructions best, whatever they write in."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A prompt of the user with its answer. `answer` None = not to be sent: none yet, empty or failed."""
+    """A prompt with its answer. `answer`: None if it is missing, empty or failed, and so is not sent."""
 
     prompt: str
     answer: str | None = None
@@ -27,7 +27,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class FittedPrompt:
-    """What is sent. `turns_left_out` of the oldest did not fit."""
+    """The messages of a request. `turns_left_out`: how many of the oldest turns did not fit."""
 
     messages: list[dict[str, str]]
     turns_left_out: int = 0
@@ -43,17 +43,17 @@ def build(
     go_on: str = GO_ON,
     count: MessageCounter,
 ) -> FittedPrompt:
-    """The system prompt, then as many of the newest turns as fit, oldest first; the last turn is to be answered.
+    """Return the system prompt and as many of the newest turns as fit, oldest first. The last turn is the new prompt.
 
     context_window  tokens of prompt and answer together; None = unknown, everything is sent
-    max_tokens      tokens that the answer may take; None = a share of the window
-    cut_answer      what the last turn's answer has already; it is sent too
-    go_on           what is said after it; '' = nothing, for upstreams that take up what the last message holds
-    count           tokens of one message with its overhead; called only when there is a window
+    max_tokens      the most tokens of the answer; None = a share of the window
+    cut_answer      the text of the last turn's answer so far; it is sent too
+    go_on           the message after it; '' = none, for upstreams that continue the last message
+    count           returns the tokens of one message with its overhead; called only if there is a window
 
-    Turns before the last that have no answer are left out: many chat templates want user and assistant by turns, and a
-    failed answer is no context. They are not counted as left out. The last turn is always sent, even
-    when it alone is too long: upstream knows its own tokenizer better than we do.
+    Earlier turns without an answer are not sent, because many chat templates require user and assistant to alternate.
+    They don't count as left out. The last turn is always sent, even if it alone is too long by our count, because
+    upstream knows its tokenizer better.
     """
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     *earlier, last = turns
@@ -71,18 +71,18 @@ def build(
 
 
 def room_for_prompt(context_window: int, max_tokens: int | None) -> int:
-    """The tokens of the window that messages may take: without the answer's, and what it is primed with."""
+    """Return the tokens of the window that messages may take: without the answer and its priming."""
     reserve = max_tokens if max_tokens is not None else min(context_window // ANSWER_SHARE, ANSWER_TOKENS)
     return context_window - reserve - 3
 
 
 def costs(turns: Sequence[Turn], count: MessageCounter) -> Iterator[int]:
-    """The tokens of the turns that have an answer, the newest first; each is counted when it is asked for."""
+    """Yield the tokens of the turns that have an answer, newest first. Turns are counted lazily."""
     return (sum(count(message) for message in _messages(turn)) for turn in reversed(turns) if turn.answer)
 
 
 def that_fit(costs: Iterable[int], room: float) -> list[int]:
-    """Of these costs as many as fit into so many tokens, from the first on."""
+    """Return the first costs, as many as fit into `room` tokens."""
     fitting = []
     for cost in costs:
         room -= cost

@@ -1,4 +1,4 @@
-"""The socket's stack: exact origin › bounded input › consumer, on one path."""
+"""The ASGI stack of the socket: exact origin › bounded input › consumer, on one path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from chat.protocol import SOCKET_PATH
 
 
 def websocket_application() -> Application:
-    """The ASGI application for sockets; a path that is not ours is refused before it is accepted."""
+    """Return the ASGI application for sockets. It refuses other paths before the handshake is accepted."""
     chat = ExactOrigin(InboundGuard(ChatConsumer.as_asgi()))
 
     async def by_path(scope: Scope, receive: Receive, send: Send) -> None:

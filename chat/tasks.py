@@ -1,4 +1,4 @@
-"""Tasks that have an owner: whoever holds the set starts them there and ends them all."""
+"""Sets of tasks with an owner, which starts and cancels them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class TaskSet:
-    """The running tasks of one owner, on the event loop. A failure that nobody awaits is logged under `owner`."""
+    """The running tasks of one owner, on the event loop. Failures are logged with the name `owner`."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
@@ -23,15 +23,15 @@ class TaskSet:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Run `work` as a task, kept here until it has ended."""
+        """Run `work` as a task. The set holds it until it has ended."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def close(self) -> None:
-        """Cancel all tasks, and wait until they have ended."""
-        while tasks := list(self._tasks):  # one that ends may start another
+        """Cancel all tasks and wait until they have ended."""
+        while tasks := list(self._tasks):  # a task may start another one at its end
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

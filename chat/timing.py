@@ -1,17 +1,17 @@
-"""The one stopwatch of an answer. Knows a clock, and nothing of networks, tokenizers or databases.
+"""The stopwatch of an answer. It needs a clock only.
 
-All times run on a monotonic clock from the moment the last attempt's request is handed to the HTTP client:
+All times are measured by a monotonic clock from the moment the last attempt's request is passed to the HTTP client:
 
     ttft_ms                 to the first delta with non-empty content or reasoning
-    duration_ms             to the last byte read of the body (the wait after it doesn't count)
+    duration_ms             to the last byte read of the body (waiting after it doesn't count)
     writing_ms              last delta − first delta
     inter_token_latency_ms  writing_ms / (completion_tokens − 1), two decimals
     tokens_per_second       1000 / inter_token_latency_ms, two decimals
     characters_per_second   code points of content / writing_ms × 1000, two decimals
-    longest_gap_ms          the longest wait between two deltas that follow each other
+    longest_gap_ms          the longest wait between two consecutive deltas
 
-The three speeds are None with fewer than two tokens or deltas or a span of 0. A delta's time is when its bytes were
-read, so deltas that arrive in one read share it.
+The three speeds are None with fewer than two tokens or deltas, or a span of 0. A delta's time is the time of the read
+that contained it, so all deltas of one read share it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Speeds:
-    """What follows from a Timing and the counts; None = cannot be told."""
+    """Speeds computed from a Timing and the counts; None = unknown."""
 
     inter_token_latency_ms: Decimal | None = None
     tokens_per_second: Decimal | None = None
@@ -47,7 +47,7 @@ class Speeds:
 
 
 class Stopwatch:
-    """Times one attempt. `clock` gives seconds and never goes back."""
+    """Times one attempt. `clock` returns seconds and is monotonic."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -59,16 +59,16 @@ class Stopwatch:
         self._deltas = 0
 
     def started(self) -> None:
-        """The request is handed to the HTTP client; begins anew when it is handed over again."""
+        """Record that the request is passed to the HTTP client. Each call resets the measurement."""
         self._started = self._clock()
         self._received = None
 
     def received(self) -> None:
-        """Bytes of the body were read."""
+        """Record that bytes of the body were read."""
         self._received = self._clock()
 
     def delta(self) -> None:
-        """A delta with non-empty content or reasoning was found in the bytes read last."""
+        """Record a delta with non-empty content or reasoning in the last bytes."""
         now = self._received if self._received is not None else self._clock()
         if self._first is None or self._last is None:
             self._first = now
@@ -78,13 +78,13 @@ class Stopwatch:
         self._deltas += 1
 
     def elapsed_ms(self) -> int:
-        """From the start to the last delta, or to now before the first one; 0 when not started."""
+        """Return the time from the start to the last delta, or to now before the first delta; 0 if not started."""
         if self._started is None:
             return 0
         return round(((self._last if self._last is not None else self._clock()) - self._started) * 1000)
 
     def timing(self) -> Timing:
-        """The times so far."""
+        """Return the times so far."""
         if self._started is None:
             return Timing()
         several = self._deltas > 1 and self._first is not None and self._last is not None
@@ -103,14 +103,14 @@ class Stopwatch:
 
 
 class Curve:
-    """How much was written when, in at most 24 points however long it goes on: for the small drawing of a receipt."""
+    """The number of characters over time for the receipt's chart, in at most 24 points for any duration."""
 
     def __init__(self) -> None:
         self._points: list[tuple[int, int]] = []
         self._step_ms = 0
 
     def add(self, ms: int, characters: int) -> None:
-        """So many characters were there so many milliseconds after the start; neither goes back."""
+        """Add a point: `characters` in total, `ms` milliseconds after the start. Both must not decrease."""
         points = self._points
         if len(points) > 1 and ms - points[-2][0] < self._step_ms:
             points[-1] = (ms, characters)
@@ -121,12 +121,12 @@ class Curve:
             self._step_ms = max(self._step_ms + 1, 2 * ms // CURVE_POINTS)
 
     def points(self) -> list[tuple[int, int]]:
-        """Milliseconds and characters, in order of time."""
+        """Return pairs of milliseconds and characters, in order of time."""
         return list(self._points)
 
 
 def speeds(writing_ms: Decimal | None, deltas: int, completion_tokens: int | None, characters: int) -> Speeds:
-    """The speeds of an answer, by the formulas above. Everything may be read back from a stored row."""
+    """Compute the speeds of an answer by the formulas above. All inputs are stored in the usage record."""
     if not writing_ms or deltas < 2 or completion_tokens is None or completion_tokens < 2:
         return Speeds()
     latency = _decimal(writing_ms / (completion_tokens - 1), "0.01")

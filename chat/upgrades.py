@@ -1,6 +1,6 @@
-"""Upgrades of the database file: the copy made before one, and the refusal of a file that a newer version upgraded.
+"""Upgrades of the database file: copy it before an upgrade, and refuse a file that a newer version upgraded.
 
-Knows no model. Reads the file without Django's connection, which would change it: that one sets the journal mode.
+Imports no models. Reads the file without Django's connection, which would change the file's journal mode.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from django.db.migrations.loader import MigrationLoader
 PREFIX, SUFFIX = "before-migration-", ".sqlite3"
 
 Migrations = frozenset[tuple[str, str]]
-"""(application, name) of each."""
+"""Pairs (application, name)."""
 
 
 def database_file() -> Path:
-    """The file that these settings name."""
+    """Return the database file in the settings."""
     return Path(str(settings.DATABASES["default"]["NAME"]))
 
 
 def copies_folder() -> Path:
-    """Where the copies go."""
+    """Return the folder of the copies."""
     return Path(settings.PORTAL_DATA_DIR) / "backups"
 
 
 def copy_database(database: Path, folder: Path) -> Path:
-    """Copy a SQLite database, what is still in its write-ahead log included; returns the copy's path."""
+    """Copy a SQLite database, including its write-ahead log. Return the copy's path."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     target = folder / f"{PREFIX}{now}{SUFFIX}"
@@ -43,13 +43,13 @@ def copy_database(database: Path, folder: Path) -> Path:
     os.close(descriptor)
     with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(partial)) as copy:
         source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")  # one file, to be moved about without its companions
+        copy.execute("PRAGMA journal_mode=DELETE")  # a single file without -wal and -shm, so that it can be moved
     os.replace(partial, target)
     return target
 
 
 def why_too_new() -> str:
-    """One line for a database with migrations that this version doesn't know, '' for any other.
+    """Return one line if the database has migrations that this version doesn't know, otherwise ''.
 
     The line names the newest of the portal's copies that this version can use.
     """
@@ -66,34 +66,34 @@ def why_too_new() -> str:
 
 
 def newest_copy_that_fits(copies: Path, known: Migrations) -> Path | None:
-    """The last copy made before an upgrade whose migrations are all known; None when there is none."""
+    """Return the newest copy whose migrations are all known, or None."""
     for copy in sorted(copies.glob(f"{PREFIX}*{SUFFIX}"), reverse=True):  # the time is in the name
-        applied = applied_migrations(copy, "immutable=1")  # a copy in WAL mode gets no companions
+        applied = applied_migrations(copy, "immutable=1")  # makes no -wal and -shm for a copy in WAL mode
         if applied and not unknown_among(applied, known):
             return copy
     return None
 
 
 def known_migrations() -> Migrations:
-    """Those of this version, and those that its squashed ones replace."""
+    """Return the migrations of this version and those that its squashed ones replace."""
     migrations = MigrationLoader(None).disk_migrations
     return frozenset(migrations) | {replaced for one in migrations.values() for replaced in one.replaces}
 
 
 def unknown_among(applied: Migrations, known: Migrations) -> Migrations:
-    """Those that only a newer version can have applied; not what somebody else's application has left behind."""
+    """Return the migrations that only a newer version can have applied. Those of unknown applications don't count."""
     ours = {config.label for config in apps.get_app_configs()}
     ours |= {module.name for module in pkgutil.iter_modules(django.contrib.__path__)}
     return frozenset(one for one in applied - known if one[0] in ours)
 
 
 def applied_migrations(database: Path, how: str = "mode=ro") -> Migrations:
-    """What has been applied to a SQLite file, which is only read; empty when that can't be told.
+    """Return the applied migrations of a SQLite file, without changing it; empty if they can't be read.
 
-    `how` are SQLite's parameters of the connection.
+    `how`: parameters of the SQLite URI.
     """
     try:
         with contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?{how}", uri=True)) as connection:
             return frozenset(connection.execute("SELECT app, name FROM django_migrations"))
     except sqlite3.Error:
-        return frozenset()  # there is none yet, or whoever needs it says what is wrong with it
+        return frozenset()  # it doesn't exist yet, or its user will report the error

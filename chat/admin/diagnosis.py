@@ -1,6 +1,6 @@
 """The page that examines a provider, and the card of findings on the provider's own page.
 
-An examination runs as long as its request does: whoever leaves the page ends it.
+A diagnosis runs as long as its request: leaving the page ends it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from chat.texts.diagnosis import Card, card_of, line_of
 from chat.texts.figures import money_in_words
 
 LINES = "application/x-ndjson"
-"""What the page's script asks for: each finding as it comes, then the card, one JSON object a line."""
+"""The content type for the page's script: one JSON object per line, first the findings, then the card."""
 
 PAGE, CARD, FINDING = (f"admin/chat/provider/{name}.html" for name in ("examine", "_card", "_finding"))
 
@@ -54,7 +54,7 @@ class ExaminedAdmin(admin.ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def examine_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """What it will take; by POST, the examination itself."""
+        """Show what a diagnosis costs. POST runs it."""
         provider = self._provider(request, pk)
         models = dict(provider.models.order_by("position", "id").values_list("name", "pk"))
         rates = Price.objects.rates(models.values())
@@ -72,7 +72,7 @@ class ExaminedAdmin(admin.ModelAdmin):
             "checks": len(CHECKS),
         }
         if request.method == "POST" and model:
-            # Both are streamed: a view that waits in a thread would hold up the portal's end.
+            # Both are streamed, because a view that waits in a thread would delay the portal's shutdown.
             if request.headers.get("Accept") == LINES:
                 return _streamed(_lines(request, provider, model, get_language()), LINES)
             pieces = _page(request, provider, model, context, get_language())
@@ -80,7 +80,7 @@ class ExaminedAdmin(admin.ModelAdmin):
         return render(request, PAGE, context | {"card": card(provider)})
 
     def use_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Set what the findings suggest."""
+        """Apply the settings that the findings suggest."""
         provider = self._provider(request, pk)
         used = examination.use(provider, with_model=request.user.has_perm("chat.change_languagemodel"))
         if used:
@@ -89,7 +89,7 @@ class ExaminedAdmin(admin.ModelAdmin):
         return redirect("admin:chat_provider_change", pk)
 
     def _provider(self, request: HttpRequest, pk: int) -> Provider:
-        """The provider, for those who may change it."""
+        """Return the provider. Raises PermissionDenied unless the user may see it."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         provider: Provider = get_object_or_404(self.get_queryset(request), pk=pk)
@@ -99,12 +99,12 @@ class ExaminedAdmin(admin.ModelAdmin):
 
 
 def _at_most(rate: Rate | None) -> str:
-    """What an examination costs at most, '' where no price is set."""
+    """Return the most that a diagnosis costs, or '' without a price."""
     return money_in_words(estimate(rate).money, rate.currency) if rate else ""
 
 
 def card(provider: Provider) -> Card | None:
-    """The card of the last examination; None when there was none."""
+    """Return the card of the last diagnosis, or None."""
     if provider.examined_at is None:
         return None
     findings = examination.findings_of(provider)
@@ -120,7 +120,7 @@ def _streamed(pieces: AsyncGenerator[bytes, None], content_type: str) -> Streami
 async def _page(
     request: HttpRequest, provider: Provider, model: str, context: dict[str, Any], language: str | None
 ) -> AsyncGenerator[bytes, None]:
-    """The examination for a browser without scripts: nothing, and then the whole page."""
+    """Run the diagnosis for a browser without scripts: yield the whole page at its end."""
     refusal = ""
     try:
         async with aclosing(_findings(request, provider, model)) as findings:
@@ -134,7 +134,7 @@ async def _page(
 async def _lines(
     request: HttpRequest, provider: Provider, model: str, language: str | None
 ) -> AsyncGenerator[bytes, None]:
-    """The examination for the page's script: `finding` and `card` are pieces of HTML, `refusal` is a sentence."""
+    """Run the diagnosis for the page's script: `finding` and `card` are HTML, `refusal` is a sentence."""
     try:
         async with aclosing(_findings(request, provider, model)) as findings:
             async for finding in findings:
@@ -158,7 +158,7 @@ def _rendered(
     context: dict[str, Any],
     provider: Provider | None = None,
 ) -> str:
-    """A template in the reader's language; with the words for a finding, and with a provider's card."""
+    """Render a template in the reader's language, with the texts for findings and the provider's card."""
     with override(language):
         if "finding" in context:
             context = {"line": line_of(context["finding"])}

@@ -1,1 +1,1 @@
-"""How providers and models are doing: outages, and the figures of the last hour."""
+"""Outages of providers, and the last hour's statistics of models."""

@@ -1,6 +1,6 @@
-"""How the models do: what the last hour's usage records tell, and which providers do not answer now.
+"""Statistics of models from the last hour's usage records and the current outages.
 
-One computation for everybody, in a reader thread every REFRESH_SECONDS; whoever shows it reads memory.
+A reader thread computes them every REFRESH_SECONDS; pages read them from memory.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 HOUR = timedelta(hours=1)
 REFRESH_SECONDS = 15.0
 RECORDS = 2000
-"""So many of the newest are looked at; more would hold up other threads."""
+"""The number of newest records that are read. More would block other threads."""
 
 
 @dataclass(frozen=True)
 class ModelStats:
-    """A model's last hour: medians (None = no figure), the share of failures (None = nobody asked), and the present."""
+    """A model's statistics: medians (None = no figure), percentage of failures (None = no requests), current state."""
 
     ttft_ms: int | None = None
     tokens_per_second: float | None = None
@@ -54,18 +54,18 @@ class _Hour:
 
 
 class ModelStatsCache:
-    """Keeps the figures of all models. `of`, `outage_of` and `probe_soon` may be called in any thread."""
+    """Caches the statistics of all models. `of`, `outage_of` and `probe_soon` are thread-safe."""
 
     def __init__(self, outages: ProviderOutages | None = None) -> None:
         self._outages = outages
         self._figures: Mapping[int, ModelStats] = {}
 
     def refresh(self) -> None:
-        """Read the records; takes some milliseconds of a thread."""
+        """Read the records. Takes some milliseconds; run it in a thread."""
         self._figures = last_hour()
 
     async def refresh_forever(self, read: Callable[..., Awaitable[Any]]) -> None:
-        """Read the records again and again. `read` runs a function in a reader thread."""
+        """Refresh in an endless loop. `read` runs a function in a reader thread."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
@@ -74,22 +74,22 @@ class ModelStatsCache:
                 logger.exception("the figures of the models stay as they were")
 
     def outage_of(self, provider: int) -> ProviderOutage | None:
-        """The outage of a provider; None when it is not down."""
+        """Return the outage of a provider, or None."""
         return self._outages.outage_of(provider) if self._outages else None
 
     def probe_soon(self, provider: int) -> None:
-        """Probe a provider that is down at once: somebody has changed it."""
+        """Probe a provider that is down soon, because its row has changed."""
         if self._outages:
             self._outages.probe_soon(provider)
 
     def of(self, model: LanguageModel) -> ModelStats:
-        """How the model does."""
+        """Return the model's statistics."""
         figures = self._figures.get(model.pk, ModelStats())
         return figures if self.outage_of(model.provider_id) is None else replace(figures, failing=True)
 
 
 def last_hour() -> dict[int, ModelStats]:
-    """The figures of every model that was asked in the last hour, by the model's id."""
+    """Return the statistics of all models with requests in the last hour, by the models' ids."""
     hours: dict[int, _Hour] = {}
     records = UsageRecord.objects.telling_of_models_since(timezone.now() - HOUR)
     facts = records.values_list("model_id", "state", "ttft_ms", "inter_token_latency_ms")
@@ -105,7 +105,7 @@ def last_hour() -> dict[int, ModelStats]:
 
 
 def _percent(errors: int, requests: int) -> int | None:
-    """Of a few failures at least 1, of a few successes at most 99: only none is nothing."""
+    """Return the percentage of failures: 0 only without failures, 100 only without successes."""
     if not requests:
         return None
     if 0 < errors < requests:

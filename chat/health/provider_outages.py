@@ -1,7 +1,7 @@
-"""Which providers are down: found by how real answers end, and probed in the background until they answer again.
+"""Detect outages of providers from the ends of answers, and probe these providers until they answer again.
 
-Kept in memory: after a start no provider is down. `outage_of` and `probe_soon` may be called in any thread, everything
-else on the event loop.
+Outages are kept in memory: after a start no provider is down. `outage_of` and `probe_soon` are thread-safe; everything
+else runs on the event loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from chat.timing import Clock
 logger = logging.getLogger(__name__)
 
 ROW, ROW_SECONDS = 3, 600.0
-"""After so many failures in a row, within so many seconds, a provider is down."""
+"""The number of consecutive failures, and the seconds within which they must occur, that make an outage."""
 LONGEST_PAUSE_SECONDS = 300.0
-"""The first pause between two probes is the setting PROVIDER_PAUSE_SECONDS; each one after it is twice as long."""
+"""The longest pause between probes. The first one is PROVIDER_PAUSE_SECONDS; each next one is twice as long."""
 PROBE_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ OUTAGE_CODES = frozenset(code for code in Code if code.rules.is_outage)
 
 @dataclass(frozen=True)
 class ProviderOutage:
-    """A provider is down: since when, and the code of its last failure."""
+    """An outage of a provider: its start, and the code of the last failure."""
 
     since: datetime
     code: Code
@@ -45,7 +45,7 @@ class ProviderOutage:
 
 @dataclass
 class _FailureHistory:
-    """When one provider failed, as times of the clock; the pause before its next probe, and when that is due."""
+    """A provider's failures (times of the clock), the pause before its next probe, and the time of that probe."""
 
     pause: float
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=ROW))
@@ -57,7 +57,7 @@ class ProviderOutages:
 
     def __init__(self, clock: Clock, now: Callable[[], datetime] = timezone.now) -> None:
         self.changes = 0
-        """How often an outage began or ended: whoever has seen another number knows less."""
+        """The number of starts and ends of outages. If it differs, the reader's list is out of date."""
         self._clock = clock
         self._now = now
         self._histories: dict[int, _FailureHistory] = {}
@@ -68,16 +68,16 @@ class ProviderOutages:
         return self._outages.get(provider)
 
     def probe_soon(self, provider: int) -> None:
-        """Probe a provider that is down at the next look, whatever its pause: somebody has changed it.
+        """Probe a provider that is down in the next round, regardless of its pause, because its row has changed.
 
-        Sets one float, so any thread may do it.
+        Thread-safe, because it sets one float.
         """
         history = self._histories.get(provider)
         if history is not None:
             history.next_probe = self._clock()
 
     def record_end(self, provider: int | None, state: State, deltas: int, code: str | None) -> None:
-        """Record how an answer of this provider ended: its state, how many deltas it had, and why it failed."""
+        """Record the end of an answer of the provider: its state, the number of deltas, and the code of a failure."""
         if provider is None:
             return
         if state == State.COMPLETED or (state == State.STOPPED and deltas):
@@ -86,42 +86,42 @@ class ProviderOutages:
         elif code in OUTAGE_CODES:
             self._failed(provider, Code(code))
         elif code in Code.of(Kind.UPSTREAM) and provider in self._histories:
-            self._histories[provider].failures.clear()  # it said no, which is an answer, too
+            self._histories[provider].failures.clear()  # a refusal is an answer, too
 
     def due(self) -> list[int]:
-        """The providers that are down and whose pause is over."""
+        """Return the providers that are down and whose pause is over."""
         return [provider for provider in self._outages if self._histories[provider].next_probe <= self._clock()]
 
     def record_probe(self, provider: int, code: str | None, began: float = math.inf) -> None:
-        """Record a probe that began at `began`: `code` is why it failed, None when the provider answered."""
+        """Record a probe that started at `began`. `code`: the failure; None = the provider answered."""
         outage = self._outages.get(provider)
-        if outage is None:  # a real answer came meanwhile
+        if outage is None:  # an answer ended the outage meanwhile
             return
         history = self._histories[provider]
         if code in OUTAGE_CODES:
             self._outages[provider] = ProviderOutage(outage.since, Code(code))
             history.pause = min(2 * history.pause, LONGEST_PAUSE_SECONDS)
-            if history.next_probe <= began:  # else it was changed since, and this probe saw it before
+            if history.next_probe <= began:  # otherwise the row has changed since this probe
                 history.next_probe = self._clock() + history.pause
             return
-        # A list of models is less than an answer: after the next failure it is down again at once.
+        # A list of models proves less than an answer, so the next failure makes an outage at once.
         while len(history.failures) >= ROW:
             history.failures.popleft()
         self._end_outage(provider)
 
     def forget(self, provider: int) -> None:
-        """Drop all that is known of a provider that is not used any more."""
+        """Remove the history and the outage of a provider that is not used any more."""
         self._histories.pop(provider, None)
         self._end_outage(provider)
 
     async def probe_forever(self, read: Callable[..., Awaitable[Any]]) -> None:
-        """Probe what is down, each provider after its pause. `read` runs a function in a reader thread."""
+        """Probe providers that are down, each after its pause, for ever. `read` runs a function in a reader thread."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await asyncio.gather(*(self.probe(provider, read) for provider in self.due()))
 
     async def probe(self, provider: int, read: Callable[..., Awaitable[Any]]) -> None:
-        """Ask the provider, and record what came. `read` runs a function in a reader thread."""
+        """Probe the provider and record the result. `read` runs a function in a reader thread."""
         code: Code | None = Code.UPSTREAM_ERROR
         began = self._clock()
         try:
@@ -156,6 +156,6 @@ class ProviderOutages:
 
 
 def _endpoint(provider: int) -> Endpoint | None:
-    """Where to ask; None when the provider is gone or out of use. Raises CredentialsUnreadable."""
+    """Return the provider's endpoint; None if it was deleted or disabled. Raises CredentialsUnreadable."""
     found = Provider.objects.filter(pk=provider, enabled=True).first()
     return found.endpoint() if found else None

@@ -1,7 +1,7 @@
 """The protocol of the socket /ws/chat/: commands from the browser and frames to it, both as msgspec Structs.
 
-docs/protocol.md mirrors the names, static/chat/js/protocol.js those that the page needs; a test compares the three.
-Knows neither Django nor Channels: JSON text in, Structs out, and back.
+docs/protocol.md lists all names, static/chat/js/protocol.js those that the page needs; a test compares the three.
+Converts between JSON text and Structs. Imports neither Django nor Channels.
 """
 
 from msgspec import UNSET

@@ -1,4 +1,4 @@
-"""Commands: what the browser sends. Read strictly: unknown fields and other types are refused."""
+"""Commands from the browser. Unknown fields and wrong types are refused."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from chat.protocol.frames import ProtocolError
 
 DEPTH = 8
 MARKS = 1024
-"""Brackets, braces, commas and colons of a command outside of its texts: many times what any command needs."""
+"""The most brackets, braces, commas and colons of a command outside of its texts: many times what one needs."""
 
 _USUAL_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _IDS = ("key", "conversation", "parent", "message", "generation")
 
 
 class _Command(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """A command; its tag is the field `type`."""
+    """The base of commands. Their tag is the field `type`."""
 
     @property
     def type(self) -> str:
-        """The tag: what the field `type` holds in JSON."""
+        """The tag, which is the field `type` in JSON."""
         return str(self.__struct_config__.tag)
 
 
 class Send(_Command, frozen=True, tag="send"):
-    """A prompt. `conversation` None = a new one; `parent` None = at the end of the newest branch."""
+    """Send a prompt. `conversation` None = a new one; `parent` None = at the end of the newest branch."""
 
     key: uuid.UUID
     conversation: uuid.UUID | None
@@ -43,7 +43,7 @@ class Send(_Command, frozen=True, tag="send"):
 
 
 class Regenerate(_Command, frozen=True, tag="regenerate"):
-    """Another answer to the same prompt: a sibling of the answer `message` (or an answer to the prompt `message`)."""
+    """Request another answer to a prompt. `message`: an answer, which gets a sibling, or the prompt."""
 
     key: uuid.UUID
     message: uuid.UUID
@@ -52,14 +52,14 @@ class Regenerate(_Command, frozen=True, tag="regenerate"):
 
 
 class Continue(_Command, frozen=True, tag="continue"):
-    """Go on where the answer `message` was cut: a sibling of it that begins with its text."""
+    """Continue the cut answer `message`: make a sibling that starts with its text."""
 
     key: uuid.UUID
     message: uuid.UUID
 
 
 class Follow(_Command, frozen=True, tag="follow"):
-    """Send what comes after `seq` *after*."""
+    """Send the events of a generation after the seq `after`."""
 
     generation: uuid.UUID
     after: Annotated[int, Meta(ge=0, lt=2**53)]
@@ -67,29 +67,29 @@ class Follow(_Command, frozen=True, tag="follow"):
 
 
 class Unfollow(_Command, frozen=True, tag="unfollow"):
-    """Send no more of it."""
+    """Stop sending the events of a generation."""
 
     generation: uuid.UUID
 
 
 class Watch(_Command, frozen=True, tag="watch"):
-    """Tell me what changes: in the list of conversations, and in `conversation` new messages; None = only the list."""
+    """Send changes in the list of conversations, and new messages of `conversation`; None = the list only."""
 
     conversation: uuid.UUID | None
 
 
 class Stop(_Command, frozen=True, tag="stop"):
-    """End the answer."""
+    """Stop an answer."""
 
     generation: uuid.UUID
 
 
 class Heartbeat(_Command, frozen=True, tag="hb"):
-    """Are you there?"""
+    """Request a heartbeat reply."""
 
 
 PromptCommand = Send | Regenerate | Continue
-"""What makes a generation."""
+"""Commands that create a generation."""
 Command = PromptCommand | Follow | Unfollow | Watch | Stop | Heartbeat
 COMMANDS: dict[str, type[Any]] = {str(one.__struct_config__.tag): one for one in get_args(Command)}
 
@@ -116,9 +116,9 @@ def parse(text: str) -> Command:
 
 
 def _refuse_overgrown(text: str) -> None:
-    """Raises ProtocolError: a megabyte of brackets is not read, which would take the event loop a second.
+    """Raise ProtocolError for too many brackets: parsing a megabyte of them would block the event loop for a second.
 
-    What doesn't close all that it opens is called no JSON, as it would be after reading.
+    Unbalanced brackets give `invalid_json`, as after parsing.
     """
     outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"', 2 * MARKS)[::2])
     marks = {mark: outside.count(mark) for mark in "[]{},:"}
@@ -132,7 +132,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
-    """Whether objects and arrays lie in each other more than `depth` deep."""
+    """Return whether objects and arrays are nested more than `depth` deep."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -140,7 +140,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def _ref(data: Mapping[str, Any]) -> str | None:
-    """The command's key, else its generation, else None; only what may be an id, so that nothing long comes back."""
+    """Return the command's key, or else its generation, or None. Only possible ids, so that no long text is echoed."""
     for name in ("key", "generation"):
         value = data.get(name)
         if isinstance(value, str) and len(value) <= 36 and is_encodable(value):
@@ -149,10 +149,10 @@ def _ref(data: Mapping[str, Any]) -> str | None:
 
 
 def _is_canonical(data: Mapping[str, Any]) -> bool:
-    """Whether ids are in their usual form, texts can be stored, and options have values that they may have.
+    """Return whether ids have their canonical form, texts can be stored, and options have allowed values.
 
-    Ids come back in frames as they were sent, so other spellings of a UUID are refused. Half a surrogate pair can
-    neither be stored nor sent.
+    Frames repeat ids verbatim, so other spellings of a UUID are refused. A lone surrogate can neither be stored nor
+    sent.
     """
     for name, value in data.items():
         if name in _IDS and isinstance(value, str) and not _USUAL_ID.fullmatch(value):

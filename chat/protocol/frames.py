@@ -1,4 +1,4 @@
-"""Frames: what the portal sends. A field that is None stands as null; one that is UNSET is left out."""
+"""Frames to the browser. A field that is None is sent as null; one that is UNSET is omitted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PHASES = ("queued", "connecting", "waiting", "writing", "retrying")
 
 
 class CloseCode(IntEnum):
-    """Why the portal closes a socket."""
+    """Close codes of the socket."""
 
     LOG_IN = 4001
     FORBIDDEN = 4003
@@ -39,7 +39,7 @@ class CloseCode(IntEnum):
 
 
 class ProtocolError(Exception):
-    """A command that cannot be read. `code` is one of Kind.ERROR; `ref` is what it was about, if that could be told."""
+    """A command is invalid. `code` is of Kind.ERROR; `ref`: the command's key or generation, if known."""
 
     def __init__(self, code: Code, ref: str | None = None) -> None:
         super().__init__(code)
@@ -48,11 +48,11 @@ class ProtocolError(Exception):
 
 
 class _Frame(Struct, frozen=True, tag_field="type"):
-    """A frame; its tag is the field `type`."""
+    """The base of frames. Their tag is the field `type`."""
 
     @property
     def type(self) -> str:
-        """The tag: what the field `type` holds in JSON."""
+        """The tag, which is the field `type` in JSON."""
         return str(self.__struct_config__.tag)
 
 
@@ -67,7 +67,7 @@ class Hello(_Frame, frozen=True, tag="hello"):
 
 
 class Accepted(_Frame, frozen=True, tag="accepted"):
-    """The prompt is stored, and will be answered whatever happens to this socket."""
+    """The prompt is stored. It will be answered even if this socket closes."""
 
     key: str
     conversation: str
@@ -79,7 +79,7 @@ class Accepted(_Frame, frozen=True, tag="accepted"):
 
 
 class Refused(_Frame, frozen=True, tag="refused"):
-    """The prompt is not taken."""
+    """The prompt is refused."""
 
     key: str
     code: Code
@@ -88,7 +88,7 @@ class Refused(_Frame, frozen=True, tag="refused"):
 
 
 class Snapshot(_Frame, frozen=True, tag="snapshot"):
-    """Everything up to `seq`; replaces what the browser has."""
+    """The whole text up to `seq`. It replaces the browser's text."""
 
     generation: str
     epoch: str
@@ -99,7 +99,7 @@ class Snapshot(_Frame, frozen=True, tag="snapshot"):
 
 
 class Delta(_Frame, frozen=True, tag="delta"):
-    """The deltas (prev, seq]; to be applied only by who stands at `prev`."""
+    """The deltas (prev, seq]. Only a follower at `prev` may apply them."""
 
     generation: str
     prev: int
@@ -109,11 +109,11 @@ class Delta(_Frame, frozen=True, tag="delta"):
 
 
 class Status(_Frame, frozen=True, tag="status"):
-    """Where it stands. `turns_left_out`: so many of the oldest turns did not fit into the context window.
+    """The status of a generation. `turns_left_out`: how many of the oldest turns did not fit into the context window.
 
-    While `retrying`, `code` and `message` say why.
-    `elapsed_ms`: since it was queued, since the request of this attempt was sent, or since the wait for the next one
-    began; `ttft_ms`: as in `finished`, from the first delta on.
+    While `retrying`, `code` and `message` give the reason.
+    `elapsed_ms`: milliseconds since it was queued, the attempt was sent, or the wait for the next attempt began.
+    `ttft_ms`: as in `finished`, from the first delta on.
     """
 
     generation: str
@@ -130,9 +130,9 @@ class Status(_Frame, frozen=True, tag="status"):
 
 
 class Finished(_Frame, frozen=True, tag="finished"):
-    """The end, and what it took. The last frame of a following.
+    """The end of a generation, with its usage and timing. The last frame of a following.
 
-    `message` says why the answer isn't whole, also where there is no code: stopped, or cut at a limit.
+    `message` explains why the answer isn't complete, also without a code: stopped, or cut at a limit.
     """
 
     generation: str
@@ -148,23 +148,23 @@ class Finished(_Frame, frozen=True, tag="finished"):
 
 
 class MessageAdded(_Frame, frozen=True, tag="message"):
-    """A new message of the watched conversation; a running answer's text comes by following its `generation`."""
+    """A new message of the watched conversation. Follow its `generation` for the text of a running answer."""
 
     conversation: str
     message: AddedMessage
 
 
 class ConversationChanged(_Frame, frozen=True, tag="conversation"):
-    """A conversation as the list shows it; of a deleted one only the id stands there."""
+    """A changed conversation, with the fields of the list. A deleted one has only its id."""
 
     conversation: ListedConversation | DeletedConversation
     deleted: bool
 
 
 class HeartbeatReply(_Frame, frozen=True, tag="hb"):
-    """How far each followed generation is; who is behind follows again.
+    """The last seq of each followed generation. A page that is behind follows again.
 
-    `models`: as in `hello`, once more when another provider doesn't answer, or answers again.
+    `models`: as in `hello`; sent when an outage of a provider has started or ended.
     """
 
     heads: dict[str, int]
@@ -172,13 +172,13 @@ class HeartbeatReply(_Frame, frozen=True, tag="hb"):
 
 
 class Restart(_Frame, frozen=True, tag="restart"):
-    """The portal closes this socket with 4012 in so many milliseconds."""
+    """The portal closes this socket with 4012 after this number of milliseconds."""
 
     in_ms: int
 
 
 class Bye(_Frame, frozen=True, tag="bye"):
-    """Why the socket is closed right after."""
+    """The reason for which the socket is closed next."""
 
     code: Code
     message: str = ""
@@ -211,7 +211,7 @@ FRAMES: dict[str, type[Any]] = {str(one.__struct_config__.tag): one for one in g
 
 
 def encode(frame: Frame) -> str:
-    """The frame as JSON text, without what is UNSET."""
+    """Return the frame as JSON text, without UNSET fields."""
     return _encoder.encode(frame).decode()
 
 

@@ -1,4 +1,4 @@
-"""The JSON objects inside frames. A field that is NotRequired is left out when there is nothing to say."""
+"""The JSON objects inside frames. A NotRequired field is omitted if it has no value."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NotRequired, TypedDict
 
 
 class User(TypedDict):
-    """Who is logged in."""
+    """The logged-in user."""
 
     id: int
     name: str
 
 
 class Limits(TypedDict):
-    """What a user may do; 0 = no limit, but for the bytes."""
+    """The limits of a user. 0 = no limit, except for the byte sizes."""
 
     running: int
     queued: int
@@ -24,7 +24,7 @@ class Limits(TypedDict):
 
 
 class Stats(TypedDict):
-    """How a model has done lately."""
+    """The statistics of a model."""
 
     ttft_ms: int | None
     tokens_per_second: float | None
@@ -34,7 +34,7 @@ class Stats(TypedDict):
 
 
 class ModelChoice(TypedDict):
-    """A model that a user may choose. `note`: its stats in words."""
+    """A model that the user may choose. `note`: its statistics in words."""
 
     id: str
     label: str
@@ -44,7 +44,7 @@ class ModelChoice(TypedDict):
 
 
 class Usage(TypedDict):
-    """The tokens of one request, and what they cost as a decimal string; all None = unknown."""
+    """The tokens of one request, and their cost as a decimal string. All None = unknown."""
 
     prompt_tokens: int | None
     completion_tokens: int | None
@@ -58,7 +58,7 @@ class Usage(TypedDict):
 
 
 class Timing(TypedDict):
-    """When the text of one answer came."""
+    """The timing of one answer."""
 
     ttft_ms: int | None
     duration_ms: int | None
@@ -70,7 +70,7 @@ class Timing(TypedDict):
 
 
 class AddedMessage(TypedDict):
-    """A message of the tree; `generation` is that of an answer."""
+    """A message of the tree. Only answers have a `generation`."""
 
     id: str
     parent: str | None
@@ -82,7 +82,7 @@ class AddedMessage(TypedDict):
 
 
 class ListedConversation(TypedDict):
-    """A conversation as the list shows it; `state` is that of its newest answer."""
+    """A conversation of the list. `state` is that of its newest answer."""
 
     id: str
     title: str
@@ -95,6 +95,6 @@ class ListedConversation(TypedDict):
 
 
 class DeletedConversation(TypedDict):
-    """What is left of it."""
+    """The id of a deleted conversation."""
 
     id: str

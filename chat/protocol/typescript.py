@@ -25,7 +25,7 @@ SCALARS: dict[Any, str] = {
 
 
 def declarations() -> str:
-    """All types as one module: `SendCommand`, `HelloFrame`, …, the unions `Command` and `Frame`, the objects inside."""
+    """Return all types as one module: `SendCommand`, `HelloFrame`, …, the unions `Command` and `Frame`, the objects."""
     objects: dict[str, str] = {}
     parts = []
     for suffix, structs_by_tag in (("Command", COMMANDS), ("Frame", FRAMES)):
@@ -39,7 +39,7 @@ def declarations() -> str:
 
 
 def _fields(struct: type[Struct], is_command: bool, objects: dict[str, str]) -> list[str]:
-    """A command's field may be left out when it has a default; a frame's when it may be UNSET."""
+    """Return the fields. A command's field is optional if it has a default, a frame's if it may be UNSET."""
     hints = get_type_hints(struct, include_extras=True)
     lines = []
     for field in structs.fields(struct):
@@ -54,7 +54,7 @@ def _interface(name: str, lines: list[str]) -> str:
 
 
 def _type(hint: Any, objects: dict[str, str]) -> str:
-    """The TypeScript for a Python type; interfaces of TypedDicts are added to `objects`. Raises TypeError."""
+    """Return the TypeScript for a Python type. Adds the interfaces of TypedDicts to `objects`. Raises TypeError."""
     if hint in SCALARS:
         return SCALARS[hint]
     if is_typeddict(hint):
@@ -78,7 +78,7 @@ def _type(hint: Any, objects: dict[str, str]) -> str:
 def _object(shape: Any, objects: dict[str, str]) -> str:
     name: str = shape.__name__
     if name not in objects:
-        objects[name] = ""  # keeps its place before those inside of it
+        objects[name] = ""  # reserves its place before the objects inside
         lines = []
         for field, hint in get_type_hints(shape, include_extras=True).items():
             may_lack = get_origin(hint) is NotRequired

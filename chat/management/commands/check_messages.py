@@ -1,7 +1,7 @@
-"""`manage.py check_messages`: every message catalogue can be read, is complete, keeps its placeholders, and has exactly
-the texts of the source.
+"""`manage.py check_messages`: check that every message catalogue is readable and complete, keeps placeholders, and has
+exactly the texts of the source.
 
-The source is English and has no catalogue of its own; its texts are extracted at every run.
+English, the source language, has no catalogue. The texts are extracted at every run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REMEDY = "run manage.py makemessages --all --no-obsolete --add-location file -i 
 
 
 class Command(BaseCommand):
-    """Part of `./run.py check`."""
+    """A part of `./run.py check`."""
 
     help = "Check the message catalogues."
     requires_system_checks: list[str] = []
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 def texts_in_source() -> set[str]:
     """Extract the texts of the source with makemessages, in a copy, so that the checkout stays clean.
 
-    Raises CalledProcessError when xgettext refuses a text.
+    Raises CalledProcessError if xgettext refuses a text.
     """
     with tempfile.TemporaryDirectory(prefix="chatsite-messages-") as folder:
         for name in SOURCES:
@@ -64,7 +64,7 @@ def texts_in_source() -> set[str]:
 
 
 def differences(po: Path, wanted: set[str]) -> Iterator[str]:
-    """One sentence for each text that is missing or left over."""
+    """Yield one sentence for each missing or superfluous text."""
     there = _ids(po)
     for text in sorted(wanted - there):
         yield f"{text!r} is missing; {REMEDY}"
@@ -78,7 +78,7 @@ def _ids(po: Path) -> set[str]:
 
 
 def problems_of(po: Path) -> Iterator[str]:
-    """One sentence for each entry that people would stumble over."""
+    """Yield one sentence for each faulty entry."""
     try:
         with po.open("rb") as file:
             catalogue = read_po(file, abort_invalid=True)
@@ -97,7 +97,7 @@ def problems_of(po: Path) -> Iterator[str]:
 
 
 def _placeholders_kept(message: Message) -> bool:
-    """A form for the number one may leave the number out; none may name what is not there."""
+    """Return whether the placeholders match. The form for one may omit the number; none may add a placeholder."""
     known = {name for text in _texts(message.id) for name in PLACEHOLDER.findall(text)}
     used = [set(PLACEHOLDER.findall(text)) for text in _texts(message.string)]
     plural = len(used) > 1

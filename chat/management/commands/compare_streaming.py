@@ -1,7 +1,7 @@
-"""`manage.py compare_streaming`: how much sooner the first words are there when an answer is streamed.
+"""`manage.py compare_streaming`: measure how much sooner the first words arrive if an answer is streamed.
 
-The measurement of the notebook "How to stream completions", with its prompts: each is answered in one piece and as a
-stream, by the built-in model or by one of the portal's.
+It repeats the measurement of the notebook "How to stream completions" with its prompts. The built-in model, or one of
+the portal's models, answers each prompt in one piece and as a stream.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked, in which dialect, and where the answer is cut."""
+    """A prompt, its dialect and its token limit."""
 
     label: str
     dialect: str
@@ -56,7 +56,7 @@ PROMPTS = (
         "Count to 100",
         CHAT,
         "Count to 100, with a comma between each number and no newlines. E.g., 1, 2, 3, ...",
-        400,  # a model this small may go on for ever
+        400,  # a model this small may never end
     ),
     Prompt("What's 1+1?", CHAT, "What's 1+1? Answer in one word.", 400),
     Prompt("1,2,3, (legacy)", COMPLETION, "1,2,3,", 193),
@@ -67,7 +67,7 @@ TINY_TOKENS = 16
 
 @dataclass(frozen=True)
 class Subject:
-    """The model that is asked: its endpoint for each dialect it speaks, and the encoding to count with."""
+    """The measured model, with an endpoint for each of its dialects and the encoding for counting."""
 
     name: str
     endpoints: Mapping[str, Endpoint]
@@ -75,7 +75,7 @@ class Subject:
     encoding: str = ""
 
     def request(self, text: str, max_tokens: int) -> CompletionRequest:
-        """One user message."""
+        """Return a request with one user message."""
         options = {**self.options, "temperature": 0, "max_tokens": max_tokens}
         return CompletionRequest(self.name, [{"role": "user", "content": text}], options)
 
@@ -91,12 +91,12 @@ class Answer:
 
 
 Measured = dict[Prompt, list[tuple[Answer, Answer]]]
-"""Each prompt's runs: the whole answer and the streamed one."""
+"""Prompt → its runs, each with the whole and the streamed answer."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One prompt, the medians of its runs. Times are milliseconds after the request; None = cannot be told."""
+    """The medians of a prompt's runs. Times are milliseconds after the request; None = unknown."""
 
     prompt: str
     dialect: str
@@ -126,7 +126,7 @@ class _Collecting(Call):
 
 
 class Command(BaseCommand):
-    """The table goes to stdout, progress to stderr; nothing is stored. Exit code 1 when the model fails."""
+    """Prints the table to stdout and the progress to stderr. Stores nothing. Exit code 1 if the model fails."""
 
     help = "Compare whole answers with streamed ones: the prompts of the notebook 'How to stream completions'."
 
@@ -168,7 +168,7 @@ class Command(BaseCommand):
             await model.start()
             if not await model.ready(READY_SECONDS):
                 raise CommandError("The built-in model did not start.")
-            # Otherwise it would read each prompt only once, and what comes second would look faster.
+            # Otherwise the server would cache the prompt, and the second answer would look faster.
             endpoint = Endpoint(
                 model.base_url, api_key=model.api_key, extra_body={"cache_prompt": False}, private_network=True
             )
@@ -213,7 +213,7 @@ class Command(BaseCommand):
 
 
 def configured(name: str) -> Subject:
-    """A model that the portal offers, by its name or label. Raises CommandError."""
+    """Return a model of the portal by its name or label. Raises CommandError."""
     try:
         models = list(LanguageModel.objects.usable())
     except DatabaseError as error:
@@ -235,7 +235,7 @@ def configured(name: str) -> Subject:
 
 
 async def ask(adapter: Adapter, request: CompletionRequest, limit: float) -> Answer:
-    """The answer and its times; `limit` is for all of it, in seconds. Raises ProviderError."""
+    """Return the answer with its times. `limit`: seconds for the whole answer. Raises ProviderError."""
     call = _Collecting()
     await call.run(request, lambda: nullcontext(adapter), limit)
     text = "".join(delta.text for delta in call.collected)
@@ -244,7 +244,7 @@ async def ask(adapter: Adapter, request: CompletionRequest, limit: float) -> Ans
 
 
 def comparison(prompt: Prompt, pairs: Sequence[tuple[Answer, Answer]], subject: Subject) -> Comparison:
-    """The medians of a prompt's runs. Tokens are those of the streamed answers."""
+    """Return the medians of a prompt's runs. Tokens are those of the streamed answers."""
     streamed = [stream for _, stream in pairs]
     usages = [usage(stream, prompt, subject) for stream in streamed]
     whole_answer_ms = _median(whole.timing.duration_ms for whole, _ in pairs)
@@ -272,7 +272,7 @@ def comparison(prompt: Prompt, pairs: Sequence[tuple[Answer, Answer]], subject: 
 
 
 def usage(answer: Answer, prompt: Prompt, subject: Subject) -> tuple[int, int, str]:
-    """Tokens of the prompt and of the answer, and who counted them."""
+    """Return the tokens of the prompt and of the answer, and the source of the counts."""
     if answer.usage is not None:
         return answer.usage.prompt_tokens, answer.usage.completion_tokens, "reported"
     encoding = subject.encoding or tokens.encoding_for(subject.name).name
@@ -299,7 +299,7 @@ HEADINGS = (
 
 
 def report(name: str, runs: int, compared: Sequence[Comparison]) -> str:
-    """The table with a line above it, and what has to be known below it."""
+    """Return the table with a heading and notes."""
     medians = f"medians of {runs} runs" if runs > 1 else "one run"
     labels = {prompt.text: prompt.label for prompt in PROMPTS}
     rows = [
@@ -324,7 +324,7 @@ def report(name: str, runs: int, compared: Sequence[Comparison]) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned lines: the first column to the left, the others to the right."""
+    """Return aligned lines: the first column left-aligned, the others right-aligned."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = []
     for first, *others in rows:
@@ -334,7 +334,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def in_words(error: ProviderError) -> str:
-    """What people are told of a failure, and for the admin its code with upstream's own words."""
+    """Return the sentence for a failure, with its code and upstream's message."""
     said = sentence(error.code, {"reason": error.reason, "limit": error.reason, "retry_after": error.retry_after})
     own_words = f": {error.reason}" if error.reason and error.reason not in said else ""
     return f"{said} ({error.code}{own_words})"

@@ -1,4 +1,4 @@
-"""`manage.py probe_provider NAME`: examines a provider, and says what was found."""
+"""`manage.py probe_provider NAME`: diagnose a provider and print the findings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INDENT = 46
 
 
 class Command(BaseCommand):
-    """Exit code 0 when nothing is bad, else 1. Harmless beside a running portal."""
+    """Exit code 0 if no finding is bad, otherwise 1. Safe beside a running portal."""
 
     help = "Ask a provider's server a few short questions, find out what it can do, and keep the findings."
 

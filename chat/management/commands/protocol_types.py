@@ -1,4 +1,4 @@
-"""`manage.py protocol_types`: writes the TypeScript types of the socket's commands and frames."""
+"""`manage.py protocol_types`: write the TypeScript types of the socket's commands and frames."""
 
 from __future__ import annotations
 

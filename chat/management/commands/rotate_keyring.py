@@ -1,4 +1,4 @@
-"""`manage.py rotate_keyring`: encrypts the providers' credentials anew, so that old keys can leave the keyring."""
+"""`manage.py rotate_keyring`: encrypt the credentials of providers again, so that old keys can be removed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chat.models import CredentialsUnreadable, Provider
 
 
 class Command(BaseCommand):
-    """Exit code 0 when all credentials are encrypted with the newest key, 1 when some could not be read."""
+    """Exit code 0 if all credentials are encrypted with the newest key, 1 if some could not be read."""
 
     help = "Encrypt the providers' credentials with the newest key of PORTAL_KEYRING."
 

@@ -1,4 +1,4 @@
-"""`manage.py self_check`: does the database hold what it promises?"""
+"""`manage.py self_check`: check the invariants of the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chat.integrity import INVARIANTS, check, record
 
 
 class Command(BaseCommand):
-    """Exit code 0 when every invariant holds, 1 when one is broken. Harmless beside a running portal."""
+    """Exit code 0 if every invariant holds, 1 if one is broken. Safe beside a running portal."""
 
     help = "Check the invariants of the database, and keep the result for the administration."
 

@@ -1,4 +1,4 @@
-"""`manage.py setup_portal`: everything between installing and serving. Quick, and safe to run again."""
+"""`manage.py setup_portal`: everything between installing and serving. It is fast and can be repeated."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from chat.upgrades import copies_folder, copy_database, database_file, why_too_n
 
 
 class Command(BaseCommand):
-    """Prepares the database, the static files and what the environment asks for."""
+    """Prepares the database, the static files and the rows for the environment's settings."""
 
     help = "Migrate (after a copy), collect static files, create the first user and the environment's provider."
-    requires_system_checks: list[str] = []  # `serve` runs those of the database, and the start is to be quick
+    requires_system_checks: list[str] = []  # `serve` runs the database checks, and this command must be fast
 
     def handle(self, *args: Any, **options: Any) -> None:
         Path(settings.PORTAL_DATA_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
     def _migrate(self) -> None:
         database = database_file()
-        database.touch(mode=0o600)  # SQLite would make it readable by all; its other files take over the mode
+        database.touch(mode=0o600)  # SQLite would make it readable by all users; its other files inherit the mode
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return
@@ -89,16 +89,16 @@ class Command(BaseCommand):
 
     def _collect_static(self) -> None:
         sources = [Path(storage.path(path)) for finder in get_finders() for path, storage in finder.list([])]
-        storage = settings.STORAGES["staticfiles"]["BACKEND"].rpartition(".")[2]  # another one makes other files
+        storage = settings.STORAGES["staticfiles"]["BACKEND"].rpartition(".")[2]  # another backend makes other files
         with self._only_when_changed(f"static-{storage}", sources) as changed:
             if changed or not (Path(settings.STATIC_ROOT) / "staticfiles.json").exists():
                 self._say("collecting static files")
-                # Other portals of this clone may be serving from there: nothing is removed.
+                # Nothing is removed, because other portals of this clone may serve these files.
                 call_command("collectstatic", verbosity=0, interactive=False)
 
     @contextlib.contextmanager
     def _only_when_changed(self, name: str, files: list[Path]) -> Any:
-        """Yield whether the files differ from those of the last time it was got through."""
+        """Yield whether the files have changed since the last successful run."""
         stamp = Path(settings.PORTAL_CACHE_DIR) / "stamps" / name
         digest = hashlib.sha256(django.get_version().encode())
         for file in files:
@@ -138,7 +138,7 @@ class Command(BaseCommand):
 
 @contextlib.contextmanager
 def cache_lock(folder: Path) -> Iterator[None]:
-    """Wait until no other portal of this clone, on other data, prepares the files that all of them serve."""
+    """Wait until no other portal of this clone prepares the shared static files."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "setup.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -146,7 +146,7 @@ def cache_lock(folder: Path) -> Iterator[None]:
 
 
 def compile_catalogue(po: Path, mo: Path) -> None:
-    """Compile one message catalogue; without the gettext tools, which most machines lack."""
+    """Compile one message catalogue in Python, because most machines lack the gettext tools."""
     from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
