@@ -50,8 +50,8 @@ class Conversations:
     async def delete(self, user_id: int, conversation: uuid.UUID) -> None:
         """Hide the conversation at once. Its row and its running answers stay for KEPT. Raises NotFound."""
         # guard: a conversation is deleted by its owner
-        mine = Conversation.objects.owned_by(user_id).filter(pk=conversation)
-        if not await self._database.write(lambda: mine.update(deleted_at=timezone.now())):
+        owned = Conversation.objects.owned_by(user_id).filter(pk=conversation)
+        if not await self._database.write(lambda: owned.update(deleted_at=timezone.now())):
             raise NotFound
         self.subscriptions.publish(user_id, conversation)
 

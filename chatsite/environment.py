@@ -41,7 +41,7 @@ class SettingsError(Exception):
 class Environment:
     """The validated values; `.env.example` explains them. A variable is named here and in `settings.py`.
 
-    What is wrong goes to `reader`, which raises it all at once at the end.
+    Errors are collected in `reader`, which raises them all together at the end.
     """
 
     def __init__(self, reader: _Reader, data_dir: Path, *, beside_a_local_portal: bool, testing: bool) -> None:

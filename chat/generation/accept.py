@@ -185,8 +185,8 @@ def _repeated_prompt(user_id: int, command: Regenerate) -> Message:
 def _rest_of_answer(user_id: int, command: Continue) -> _AnswerRequest:
     """Ask again with the same options, from where the answer was cut. An answer without text starts over."""
     # guard: an answer is continued by its owner
-    mine = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
-    cut = mine.filter(message=command.message).select_related("message__parent").first()
+    owned = Generation.objects.owned_by(user_id).filter(message__conversation__deleted_at=None)
+    cut = owned.filter(message=command.message).select_related("message__parent").first()
     if cut is None or cut.message.parent is None:
         raise Refusal(Code.NOT_FOUND)
     if not cut.is_final:

@@ -206,7 +206,7 @@ class Runner:
                 adapters=self._adapters,
                 clock=self.clock,
                 checkpoint_soon=self._checkpoints.soon,
-                on_begun=self._tell_of,
+                on_begun=self._publish,
             )
             run.start(self._tasks, self._run(run))
         for generation, position, wait_ms in self._queue.positions():
@@ -241,7 +241,7 @@ class Runner:
             except Exception:
                 logger.exception("not even the text of generation %s can be stored", log.generation)
         log.end(store.ended(end))
-        self._tell_of(log)
+        self._publish(log)
         asyncio.get_running_loop().call_later(LOG_SECONDS, self.logs.pop, log.generation, None)
 
     async def _store(self, end: store.End) -> None:
@@ -249,7 +249,7 @@ class Runner:
         await self.database.write_persistently(lambda: store.finish(end))
         reach("after_finish_commit")
 
-    def _tell_of(self, log: Log) -> None:
+    def _publish(self, log: Log) -> None:
         """Notify the owner's tabs that the state of the conversation has changed."""
         if log.conversation is not None:
             self.conversations.subscriptions.publish(log.owner_id, log.conversation)

@@ -1,4 +1,4 @@
-"""What is known of the servers that people use: a new provider is filled in from here."""
+"""The presets of known model servers, which fill in the form of a new provider."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ class Resolver:
         except Exception as error:
             found = error
         with suppress(RuntimeError):  # the loop has ended, and the caller with it
-            answer.get_loop().call_soon_threadsafe(self._told, answer, found)
+            answer.get_loop().call_soon_threadsafe(self._deliver, answer, found)
 
-    def _told(self, answer: asyncio.Future[list[str]], found: list[str] | Exception) -> None:
+    def _deliver(self, answer: asyncio.Future[list[str]], found: list[str] | Exception) -> None:
         self._free.release()
         if answer.done():  # abandoned
             return

@@ -165,7 +165,7 @@ OWNERSHIP = [
         CONTINUE + "what_cannot_be_continued_is_refused",
     ),
     Guard("a conversation is watched by its owner", without_method("owned_by"), FOREIGN_TAB),
-    Guard("events go to the tabs of their user", value("set().union(*self._watches.values())"), FOREIGN_TAB),
+    Guard("events go to the tabs of their user", value("set().union(*self._subscriptions.values())"), FOREIGN_TAB),
     Guard("a conversation is deleted by its owner", without_method("owned_by"), FOREIGN_PAGE),
     Guard(
         "a conversation is brought back by its owner",
