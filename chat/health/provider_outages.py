@@ -115,7 +115,7 @@ class ProviderOutages:
         self._end_outage(provider)
 
     async def probe_forever(self, read: Callable[..., Awaitable[Any]]) -> None:
-        """Probe providers that are down, each after its pause, for ever. `read` runs a function in a reader thread."""
+        """Probe providers that are down, each after its pause, in a loop. `read` runs a function in a reader thread."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await asyncio.gather(*(self.probe(provider, read) for provider in self.due()))

@@ -275,7 +275,7 @@ class Provider(models.Model):
     def origin_differs(self, base_url: str, token_url: str | None = None) -> bool:
         """Return whether an address has another scheme, host or port. If so, stored credentials must be deleted."""
         pairs = [(self.base_url, base_url), (self.token_url, self.token_url if token_url is None else token_url)]
-        return any(origin_of(mine) != origin_of(other) for mine, other in pairs)
+        return any(origin_of(old) != origin_of(new) for old, new in pairs)
 
 
 def _keyring() -> MultiFernet:

@@ -51,13 +51,13 @@ class ChatCompletions:
             reader = AnswerReader(reply.content_type, self._sender.secrets, self._think_tags(request))
             if self._endpoint.whole_answers:
                 reader.meaning.expect("whole_answer")
-            patience = _ReadLimits(self._endpoint.limits, reply.sent_at, reader.meaning)
+            read_limits = _ReadLimits(self._endpoint.limits, reply.sent_at, reader.meaning)
             while not reader.done:
                 try:
-                    received = await reply.read(patience.until())
+                    received = await reply.read(read_limits.until())
                 except TimeoutError as error:
                     if not (reader.meaning.finish_reason or reader.is_whole):
-                        raise patience.failure() from error
+                        raise read_limits.failure() from error
                     break
                 except ProviderError as error:
                     if error.code != Code.UPSTREAM_CUT or not (_is_complete(reader.meaning) or reader.is_whole):

@@ -188,8 +188,8 @@ class Sender:
         question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
         try:
             address = _base_url(endpoint.token_url)
-            there = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
-            async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(there) as client:
+            token_endpoint = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
+            async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(token_endpoint) as client:
                 body = await _body(client, "POST", address, TOKEN_BYTES, self.secrets, json=question)
                 return token_of(_decoded(body))
         except TimeoutError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """What a kind of provider fills in. `fields`: those of a provider, by name, where they differ from the usual."""
+    """The values for a new provider of one kind. `fields`: values that differ from the defaults, by field name."""
 
     label: str
     base_url: str
@@ -18,7 +18,7 @@ class Preset:
 
     @property
     def filled_in(self) -> dict[str, Any]:
-        """All fields of a provider that it fills in, by name."""
+        """Return all values of the preset by field name."""
         return {"base_url": self.base_url, "auth": self.auth, **self.fields}
 
 
@@ -54,4 +54,4 @@ PRESETS: dict[str, Preset] = {
     "lm_studio": Preset("LM Studio", "http://127.0.0.1:1234/v1", "none", _LOCAL),
     "openai_compatible": Preset("Another OpenAI-compatible server", ""),
 }
-"""Presets by kind, which is stored."""
+"""Presets by kind, the stored name."""
