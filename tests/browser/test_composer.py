@@ -159,7 +159,9 @@ def test_models_come_and_go_with_a_new_start(page: Page, watch: Watch, new_porta
     portal.kill()
     enable(portal, "gpt-4o-mini", False)
     portal.start(setup=False)
-    expect(page.get_by_role("alert")).to_have_text("gpt-4o-mini isn't available any more. gpt-3.5-turbo is selected now.")
+    expect(page.get_by_role("alert")).to_have_text(
+        "gpt-4o-mini isn't available any more. gpt-3.5-turbo is selected now."
+    )
     expect(model).to_be_hidden()
     expect(page.locator("[data-part=only-model]")).to_have_text("gpt-3.5-turbo")
 
