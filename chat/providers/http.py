@@ -18,12 +18,12 @@ import httpx
 
 from chat.codes import Code
 from chat.providers.base import Endpoint, Probe, ProviderError
-from chat.providers.base_url import clean_base_url
 from chat.providers.deadline import Deadline
 from chat.providers.errors import TokenFailed, status_failure
 from chat.providers.evolution import EvolutionAuth, Token, token_of
 from chat.providers.gunzip import Gunzip
-from chat.providers.redaction import hide, learn, redact, word_of
+from chat.providers.headers import auth_headers, base_url_of, encoded, rate_limits_of, request_id_of, sendable
+from chat.providers.redaction import hide, learn, redact
 from chat.providers.transport import PinnedTransport, is_silent_end, ssl_context, transport_failure, verifier
 
 ClientFactory = Callable[[Endpoint], httpx.AsyncClient]
@@ -46,18 +46,15 @@ STALE_SECONDS = 1.0
 """If a kept-alive connection ends within this time after the request was sent, it was closed before. If it ends later,
 the server has read the request and may bill it."""
 
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
-_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-generation-id", "x-litellm-call-id", "cf-ray")
-
 
 class StreamedResponse:
     """A successful answer whose body is still arriving. `sent_at`: when the request was sent, in the loop's time."""
 
     def __init__(self, response: httpx.Response, probe: Probe, deadline: Deadline, sent_at: float) -> None:
         self.sent_at = sent_at
-        self.request_id = _request_id(response.headers)
+        self.request_id = request_id_of(response.headers)
         self.content_type = hide(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-        self.rate_limits = _rate_limits(response.headers)
+        self.rate_limits = rate_limits_of(response.headers)
         self._probe = probe
         self._deadline = deadline
         self._gunzip = _unpacker(response.headers)
@@ -139,7 +136,7 @@ class Sender:
     @asynccontextmanager
     async def post(self, path: str, payload: Mapping[str, Any], probe: Probe) -> AsyncIterator[StreamedResponse]:
         """Send a request and yield the answer once successful headers arrive. Leaving closes the connection at once."""
-        content = _encoded(payload)
+        content = encoded(payload)
         deadline = Deadline()
         async with AsyncExitStack() as stack:
             stack.callback(deadline.close)
@@ -187,7 +184,7 @@ class Sender:
         endpoint = self._endpoint
         question = {"keyId": endpoint.key_id, "secret": endpoint.api_key}
         try:
-            address = _base_url(endpoint.token_url)
+            address = base_url_of(endpoint.token_url)
             token_endpoint = replace(endpoint, base_url=address, auth="none", extra_headers={}, extra_query={})
             async with asyncio.timeout(TOKEN_SECONDS), self._client_factory(token_endpoint) as client:
                 body = await _body(client, "POST", address, TOKEN_BYTES, self.secrets, json=question)
@@ -212,7 +209,7 @@ class Sender:
         status = response.status_code
         if status in GOOD:
             return StreamedResponse(response, request.probe, request.deadline, request.sent_at)
-        request_id = _request_id(response.headers)
+        request_id = request_id_of(response.headers)
         if 300 <= status < 400:
             raise ProviderError(Code.UPSTREAM_REDIRECT, f"HTTP {status}", request_id=request_id)
         if status < 300:
@@ -278,14 +275,14 @@ def open_client(endpoint: Endpoint) -> httpx.AsyncClient:
 
     The client ignores the environment, follows no redirects, keeps no cookies, and connects to allowed addresses only.
     """
-    base_url, limits = _base_url(endpoint.base_url), endpoint.limits
+    base_url, limits = base_url_of(endpoint.base_url), endpoint.limits
     if not (endpoint.private_network or base_url.startswith("https:")):
         raise ProviderError(Code.UPSTREAM_UNREACHABLE, "plain http outside a private network", permanent=True)
     connections = endpoint.max_parallel + 2 if endpoint.max_parallel else MAX_CONNECTIONS
     pool = httpx.Limits(max_connections=connections, max_keepalive_connections=20, keepalive_expiry=30)
     return httpx.AsyncClient(
         base_url=base_url,
-        headers={**_headers(endpoint.auth, endpoint.api_key), **_sendable(endpoint.extra_headers)},
+        headers={**auth_headers(endpoint.auth, endpoint.api_key), **sendable(endpoint.extra_headers)},
         params=dict(endpoint.extra_query),
         timeout=httpx.Timeout(connect=limits.connect, write=WRITE_SECONDS, pool=limits.connect, read=None),
         transport=PinnedTransport(endpoint.private_network, verifier(base_url), pool),
@@ -313,7 +310,7 @@ async def _body(
     if 300 <= status < 400:
         raise ProviderError(Code.UPSTREAM_REDIRECT, f"HTTP {status}")
     if status not in GOOD:
-        raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, _request_id(headers))
+        raise status_failure(status, headers, bytes(body[:ERROR_BODY_BYTES]), secrets, request_id_of(headers))
     return bytes(body)
 
 
@@ -377,44 +374,3 @@ def _unpacker(headers: Mapping[str, str]) -> Gunzip | None:
         # As it is written: a key in small letters is not known.
         raise ProviderError(Code.UPSTREAM_ENCODING, redact(encoding))
     return Gunzip()
-
-
-def _headers(auth: str, api_key: str) -> dict[str, str]:
-    headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "chatsite"}
-    key = api_key.strip()
-    if key and auth in ("bearer", "api_key_header"):
-        if not key.isascii() or not key.isprintable():
-            raise ProviderError(Code.UPSTREAM_AUTH, "the key holds characters that no header can carry")
-        headers |= {"api-key": key} if auth == "api_key_header" else {"Authorization": f"Bearer {key}"}
-    return headers
-
-
-def _sendable(headers: Mapping[str, Any]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        is_text = isinstance(value, str) and name.isascii() and value.isascii() and value.isprintable()
-        # Host could select another server at the same address; the others control where the request ends.
-        if name.strip().lower() in _OURS or not is_text:
-            raise ProviderError(Code.UPSTREAM_REJECTED, f"the header {name!r} can't be sent")
-    return headers
-
-
-def _base_url(text: str) -> str:
-    try:
-        return clean_base_url(text)
-    except ValueError as error:
-        raise ProviderError(Code.UPSTREAM_BAD_RESPONSE, str(error)) from error
-
-
-def _encoded(payload: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
-    except (TypeError, ValueError) as error:
-        raise ProviderError(Code.UPSTREAM_REJECTED, "the request can't be written as JSON") from error
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    return word_of(next((headers[name] for name in _ID_HEADERS if headers.get(name)), ""))
-
-
-def _rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value[:100] for name, value in headers.items() if "ratelimit" in name or "rate-limit" in name}
